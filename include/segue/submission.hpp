@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <string_view>
+
+#include "segue/error.hpp"
+#include "segue/limits.hpp"
+#include "segue/ref.hpp"
+
+namespace segue {
+
+namespace runtime {
+class DeviceState;
+class SubmissionState;
+}  // namespace runtime
+
+/// When the device worked on a submission, in seconds on the clock that Device::clock_name() names.
+struct GpuTime {
+  double start_seconds = 0;
+  double end_seconds = 0;
+  [[nodiscard]] double elapsed_seconds() const { return end_seconds - start_seconds; }
+};
+
+enum class SubmissionStatus : std::uint8_t { kPending, kCompleted, kFailed };
+
+/// Work handed to a device. Move-only. May be waited for from any thread, by one thread at a time;
+/// dropping it neither waits nor cancels. If the work fails and nobody waited for it, the device's
+/// error handler gets the error.
+class Submission {
+ public:
+  Submission() = default;
+  Submission(std::shared_ptr<runtime::DeviceState> device,
+             base::Ref<runtime::SubmissionState> state);
+  Submission(Submission&& other) noexcept;
+  Submission& operator=(Submission&& other) noexcept;
+  ~Submission();
+
+  /// Waits until the device is done with the work.
+  ///
+  /// @error kInvalidState  Nothing was submitted.
+  /// @error kDeviceLost    The device went away meanwhile; other codes: what the work itself failed
+  /// with.
+  Result<> wait();
+  /// As wait(), but gives up after `timeout`.
+  ///
+  /// @error kTimeout  The work still runs. The submission stays as it was.
+  Result<> wait_for(std::chrono::nanoseconds timeout);
+  [[nodiscard]] bool is_done() const;
+  [[nodiscard]] SubmissionStatus status() const;
+  /// @error kInvalidState  The work has not completed, or nothing was submitted.
+  [[nodiscard]] Result<GpuTime> gpu_time() const;
+  [[nodiscard]] std::string_view label() const;
+  [[nodiscard]] NativeHandle native_handle() const;
+
+ private:
+  std::shared_ptr<runtime::DeviceState> device_;
+  base::Ref<runtime::SubmissionState> state_;
+};
+
+}  // namespace segue

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "backends/host/host_queue.hpp"
+
+#include <cassert>
+#include <system_error>
+#include <utility>
+
+#include "backends/host/spin.hpp"
+#include "backends/host/system_info.hpp"
+
+namespace segue::host {
+namespace {
+
+// Before a thread sleeps for a job that another one runs; such jobs take tens to hundreds of
+// microseconds.
+constexpr SpinLimits kJobWait{200, 50};
+
+bool is_complete(const hal::Job& job) { return job.completed.load(std::memory_order_acquire); }
+
+/// Waits for a job of another queue, which some thread runs or is about to run.
+void wait_for_other_queue(const hal::Job& job) {
+  if (!spin_until(kJobWait, [&] { return is_complete(job); }))
+    job.completed.wait(false, std::memory_order_acquire);
+}
+
+}  // namespace
+
+void JobFifo::push(hal::Job& job) {
+  if (first_ != 0 && jobs_.size() == jobs_.capacity()) {
+    jobs_.erase(jobs_.begin(), jobs_.begin() + static_cast<std::ptrdiff_t>(first_));
+    first_ = 0;
+  }
+  jobs_.push_back(&job);
+}
+
+hal::Job& JobFifo::pop() {
+  assert(!empty());
+  hal::Job& job = *jobs_[first_++];
+  if (empty()) {
+    jobs_.clear();
+    first_ = 0;
+  }
+  return job;
+}
+
+HostQueue::~HostQueue() {
+  {
+    Lock lock(mutex_);
+    while (running_ || !jobs_.empty()) {
+      if (running_) {
+        ++waiters_;
+        changed_.wait(lock, [this] { return !running_; });
+        --waiters_;
+      } else {
+        run_next(lock);
+      }
+    }
+    stopping_ = true;
+    worker_wake_.notify_all();
+  }
+  if (worker_.joinable()) worker_.join();
+}
+
+Result<> HostQueue::submit(hal::Job& job) {
+  SEGUE_TRY(context_->check_alive());
+  SEGUE_TRY(context_->check_fault("submit", ErrorCode::kBackend));
+  const Lock lock(mutex_);
+  if (!job.waited_for) {
+    SEGUE_TRY(ensure_worker());
+    worker_wanted_ = true;
+  }
+  jobs_.push(job);
+  if (worker_wanted_ && !running_) worker_wake_.notify_one();
+  return {};
+}
+
+/// Call with the mutex held.
+Result<> HostQueue::ensure_worker() {
+  if (worker_.joinable()) return {};
+  SEGUE_TRY(context_->check_fault("create_thread", ErrorCode::kOutOfMemory));
+  try {
+    worker_ = std::thread([this] { work(); });
+  } catch (const std::system_error& error) {
+    auto failure =
+        base::fail(ErrorCode::kOutOfMemory, "The system refuses a worker thread for a host queue.");
+    failure.error().native = NativeError{"host", error.code().value(), error.what()};
+    return failure;
+  }
+  return {};
+}
+
+bool HostQueue::wait(hal::Job& job, std::optional<std::chrono::steady_clock::time_point> deadline) {
+  if (is_complete(job)) return true;
+  Lock lock(mutex_);
+  if (!deadline || !ensure_worker()) {
+    run_until_done(job, lock);
+    return true;
+  }
+  worker_wanted_ = true;
+  if (!running_) worker_wake_.notify_one();
+  ++waiters_;
+  const bool done = changed_.wait_until(lock, *deadline, [&] { return is_complete(job); });
+  --waiters_;
+  return done;
+}
+
+/// Returns once `job` completed, having run as much of the queue as no other thread did.
+void HostQueue::run_until_done(hal::Job& job, Lock& lock) {
+  while (!is_complete(job)) {
+    if (!running_) {
+      run_next(lock);
+      continue;
+    }
+    lock.unlock();
+    const bool done = spin_until(kJobWait, [&] { return is_complete(job); });
+    lock.lock();
+    if (done) return;
+    ++waiters_;
+    changed_.wait(lock, [&] { return is_complete(job) || !running_; });
+    --waiters_;
+  }
+}
+
+/// Runs the first job, unlocking meanwhile.
+void HostQueue::run_next(Lock& lock) {
+  hal::Job& job = jobs_.pop();
+  running_ = true;
+  lock.unlock();
+  for (const hal::Job* other : job.waits) wait_for_other_queue(*other);
+  job.complete(executor_.run(job));  // The job may be gone now.
+  lock.lock();
+  running_ = false;
+  if (jobs_.empty()) {
+    worker_wanted_ = false;
+  } else if (worker_wanted_) {
+    worker_wake_.notify_one();
+  }
+  if (waiters_ != 0) changed_.notify_all();
+}
+
+void HostQueue::work() {
+  name_this_thread("segue-queue");
+  Lock lock(mutex_);
+  for (;;) {
+    worker_wake_.wait(
+        lock, [this] { return stopping_ || (worker_wanted_ && !running_ && !jobs_.empty()); });
+    if (stopping_) return;
+    run_next(lock);
+  }
+}
+
+}  // namespace segue::host

@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "segue/host.hpp"
+
+#include "backends/host/kernels/op_kernels.hpp"
+#include "backends/host/kernels/simd_targets.hpp"
+#include "base/op_params.hpp"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "backends/host/kernels/rope.cpp"
+#include <hwy/foreach_target.h>  // Compiles this file once per instruction set.
+#include <hwy/highway.h>
+
+#include "backends/host/kernels/simd_math_inl.hpp"
+
+HWY_BEFORE_NAMESPACE();
+namespace segue::host::HWY_NAMESPACE {
+namespace {
+
+// Angles are computed in double: at position 100,000 a float is already off by 0.004 radians.
+using Doubles = hn::ScalableTag<double>;
+using DoubleVec = hn::Vec<Doubles>;
+constexpr Doubles kDoubles;
+constexpr std::size_t kDoubleLanes = HWY_LANES(double);
+
+/// Pairs whose sines and cosines are at hand at a time; whole vectors.
+constexpr std::size_t kPairs = 64;
+
+/// Which values of a head make a pair.
+enum class Pairing { kInterleaved, kNeox };
+
+/// sum of coefficients[k] x^k, by Horner's rule.
+template <std::size_t kCount>
+HWY_INLINE DoubleVec polynomial(DoubleVec x, const double (&coefficients)[kCount]) {
+  DoubleVec sum = hn::Set(kDoubles, coefficients[kCount - 1]);
+  for (std::size_t k = 2; k <= kCount; ++k)
+    sum = hn::MulAdd(sum, x, hn::Set(kDoubles, coefficients[kCount - k]));
+  return sum;
+}
+
+/// 2^x for -1000 < x < 1000: a power of two, and the Taylor series of e^r on |r| <= ln 2 / 2, whose
+/// rest is below 1e-16.
+HWY_INLINE DoubleVec exp2(DoubleVec x) {
+  static constexpr double kSeries[] = {1.0,
+                                       1.0,
+                                       1.0 / 2,
+                                       1.0 / 6,
+                                       1.0 / 24,
+                                       1.0 / 120,
+                                       1.0 / 720,
+                                       1.0 / 5040.0,
+                                       1.0 / 40320.0,
+                                       1.0 / 362880.0,
+                                       1.0 / 3628800.0,
+                                       1.0 / 39916800.0,
+                                       1.0 / 479001600.0};
+  const DoubleVec n = hn::Round(x);
+  const DoubleVec r = hn::Mul(hn::Sub(x, n), hn::Set(kDoubles, 0.69314718055994530942));
+  // Adding 2^52 leaves n + 1023, an exponent, in the lowest bits.
+  const hn::RebindToUnsigned<Doubles> bits;
+  const auto exponent = hn::BitCast(bits, hn::Add(n, hn::Set(kDoubles, 0x1p52 + 1023)));
+  return hn::Mul(polynomial(r, kSeries), hn::BitCast(kDoubles, hn::ShiftLeft<52>(exponent)));
+}
+
+/// Sine and cosine with an absolute error below 1e-10 for 0 <= x < 4e9 (up to the rounding of x
+/// itself): quadrants by a pi / 2 in two parts, the first with 33 bits (Cody & Waite, 1980), then
+/// the Taylor series on |r| <= pi / 4.
+HWY_INLINE void sin_cos(DoubleVec x, DoubleVec& sine, DoubleVec& cosine) {
+  static constexpr double kSine[] = {
+      1.0, -1.0 / 6, 1.0 / 120, -1.0 / 5040, 1.0 / 362880.0, -1.0 / 39916800.0, 1.0 / 6227020800.0};
+  static constexpr double kCosine[] = {
+      1.0, -1.0 / 2, 1.0 / 24, -1.0 / 720, 1.0 / 40320.0, -1.0 / 3628800.0, 1.0 / 479001600.0};
+  const DoubleVec n = hn::Round(hn::Mul(x, hn::Set(kDoubles, 0.63661977236758134308)));
+  DoubleVec r = hn::NegMulAdd(n, hn::Set(kDoubles, 1.57079632673412561417), x);
+  r = hn::NegMulAdd(n, hn::Set(kDoubles, 6.07710050650619224932e-11), r);
+  const DoubleVec square = hn::Mul(r, r);
+  const DoubleVec s = hn::Mul(polynomial(square, kSine), r);
+  const DoubleVec c = polynomial(square, kCosine);
+  const DoubleVec quarter = hn::Mul(n, hn::Set(kDoubles, 0.25));
+  const DoubleVec quadrant = hn::Sub(quarter, hn::Floor(quarter));  // 0, 0.25, 0.5 or 0.75
+  const auto odd =
+      hn::Or(hn::Eq(quadrant, hn::Set(kDoubles, 0.25)), hn::Eq(quadrant, hn::Set(kDoubles, 0.75)));
+  const auto lower = hn::Ge(quadrant, hn::Set(kDoubles, 0.5));
+  const auto left =
+      hn::Or(hn::Eq(quadrant, hn::Set(kDoubles, 0.25)), hn::Eq(quadrant, hn::Set(kDoubles, 0.5)));
+  const DoubleVec sine_magnitude = hn::IfThenElse(odd, c, s);
+  const DoubleVec cosine_magnitude = hn::IfThenElse(odd, s, c);
+  sine = hn::IfThenElse(lower, hn::Neg(sine_magnitude), sine_magnitude);
+  cosine = hn::IfThenElse(left, hn::Neg(cosine_magnitude), cosine_magnitude);
+}
+
+/// Rotations of up to kPairs pairs. Interleaved: each cosine twice, and each sine as -sine, sine.
+struct Rotations {
+  HWY_ALIGN double frequencies[kPairs];
+  HWY_ALIGN float cosines[2 * kPairs];
+  HWY_ALIGN float sines[2 * kPairs];
+
+  /// Frequencies base^(-2i / rotated) from pair `first` on.
+  HWY_INLINE void set_frequencies(std::size_t first, std::size_t count, double log2_per_pair) {
+    for (std::size_t i = 0; i < count; i += kDoubleLanes) {
+      const DoubleVec pair = hn::Iota(kDoubles, static_cast<double>(first + i));
+      hn::Store(exp2(hn::Mul(pair, hn::Set(kDoubles, log2_per_pair))), kDoubles, frequencies + i);
+    }
+  }
+
+  template <Pairing kPairing>
+  HWY_INLINE void set_position(double position, std::size_t count) {
+    const hn::Rebind<float, Doubles> narrow;
+    for (std::size_t i = 0; i < count; i += kDoubleLanes) {
+      DoubleVec sine = hn::Zero(kDoubles);
+      DoubleVec cosine = hn::Zero(kDoubles);
+      sin_cos(hn::Mul(hn::Load(kDoubles, frequencies + i), hn::Set(kDoubles, position)), sine,
+              cosine);
+      const auto c = hn::DemoteTo(narrow, cosine);
+      const auto s = hn::DemoteTo(narrow, sine);
+      if constexpr (kPairing == Pairing::kInterleaved) {
+        hn::StoreInterleaved2(c, c, narrow, cosines + 2 * i);
+        hn::StoreInterleaved2(hn::Neg(s), s, narrow, sines + 2 * i);
+      } else {
+        hn::Store(c, narrow, cosines + i);
+        hn::Store(s, narrow, sines + i);
+      }
+    }
+  }
+};
+
+/// Rotates `count` interleaved pairs.
+HWY_INLINE void rotate_interleaved(const Rotations& table, const float* x, float* y,
+                                   std::size_t count) {
+  std::size_t i = 0;
+  if constexpr (kLanes > 1) {
+    for (; i + kLanes <= 2 * count; i += kLanes) {
+      const FloatVec v = load_floats(x + i);
+      const FloatVec turned = hn::Mul(hn::Reverse2(kFloats, v), hn::Load(kFloats, table.sines + i));
+      store_floats(hn::MulAdd(v, hn::Load(kFloats, table.cosines + i), turned), y + i);
+    }
+  }
+  for (; i < 2 * count; i += 2) {
+    const float a = x[i];
+    const float b = x[i + 1];
+    y[i] = a * table.cosines[i] + b * table.sines[i];
+    y[i + 1] = b * table.cosines[i + 1] + a * table.sines[i + 1];
+  }
+}
+
+/// Rotates `count` pairs whose second values are `distance` behind the first ones.
+HWY_INLINE void rotate_neox(const Rotations& table, const float* x, float* y, std::size_t count,
+                            std::size_t distance) {
+  std::size_t i = 0;
+  for (; i + kLanes <= count; i += kLanes) {
+    const FloatVec a = load_floats(x + i);
+    const FloatVec b = load_floats(x + i + distance);
+    const FloatVec c = hn::Load(kFloats, table.cosines + i);
+    const FloatVec s = hn::Load(kFloats, table.sines + i);
+    store_floats(hn::MulSub(a, c, hn::Mul(b, s)), y + i);
+    store_floats(hn::MulAdd(b, c, hn::Mul(a, s)), y + i + distance);
+  }
+  for (; i < count; ++i) {
+    const float a = x[i];
+    const float b = x[i + distance];
+    y[i] = a * table.cosines[i] - b * table.sines[i];
+    y[i + distance] = b * table.cosines[i] + a * table.sines[i];
+  }
+}
+
+/// Copies what is not rotated.
+void copy_rest(const float* x, float* y, const base::RopeParams& size, std::uint64_t begin,
+               std::uint64_t end) {
+  if (x == y || size.rotated == size.head_size) return;
+  for (std::uint64_t head = begin; head < end; ++head) {
+    const std::size_t offset = head * size.head_size;
+    std::copy(x + offset + size.rotated, x + offset + size.head_size, y + offset + size.rotated);
+  }
+}
+
+template <Pairing kPairing>
+HWY_INLINE void rope(const KernelContext& work, const float* x, float* y,
+                     const base::RopeParams& size) {
+  const std::uint64_t all = std::uint64_t{size.tokens} * size.heads;
+  const std::uint64_t begin = std::min(work.group_begin, all);
+  const std::uint64_t end = std::min(work.group_end, all);
+  const std::size_t pairs = size.rotated / 2;
+  const double log2_per_pair = -2.0 * std::log2(static_cast<double>(size.base)) / size.rotated;
+  Rotations table;
+  for (std::size_t first = 0; first < pairs; first += kPairs) {
+    const std::size_t count = std::min(pairs - first, kPairs);
+    table.set_frequencies(first, count, log2_per_pair);
+    for (std::uint64_t head = begin; head < end;) {
+      const std::uint64_t token = head / size.heads;
+      const std::uint64_t token_end = std::min((token + 1) * size.heads, end);
+      table.set_position<kPairing>(static_cast<double>(size.position + token), count);
+      for (; head < token_end; ++head) {
+        const std::size_t offset = head * size.head_size;
+        if constexpr (kPairing == Pairing::kInterleaved) {
+          rotate_interleaved(table, x + offset + 2 * first, y + offset + 2 * first, count);
+        } else {
+          rotate_neox(table, x + offset + first, y + offset + first, count, pairs);
+        }
+      }
+    }
+  }
+  copy_rest(x, y, size, begin, end);
+}
+
+void rope_interleaved(const KernelContext& work, In<float> x, Out<float> y,
+                      const base::RopeParams& size) {
+  rope<Pairing::kInterleaved>(work, x.data(), y.data(), size);
+}
+void rope_neox(const KernelContext& work, In<float> x, Out<float> y, const base::RopeParams& size) {
+  rope<Pairing::kNeox>(work, x.data(), y.data(), size);
+}
+
+}  // namespace
+}  // namespace segue::host::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace segue::host {
+
+HWY_EXPORT(rope_interleaved);
+HWY_EXPORT(rope_neox);
+
+void append_rope_kernels(std::vector<KernelSource>& kernels) {
+  hwy::GetChosenTarget().Update(hwy::SupportedTargets());
+  KernelOptions options;
+  options.fixed_group_size = true;
+  kernels.push_back(kernel("rope_interleaved", {"x", "y", "size"},
+                           HWY_DYNAMIC_DISPATCH(rope_interleaved), options));
+  kernels.push_back(
+      kernel("rope_neox", {"x", "y", "size"}, HWY_DYNAMIC_DISPATCH(rope_neox), options));
+}
+
+}  // namespace segue::host
+#endif  // HWY_ONCE

@@ -1,0 +1,263 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "ir/storage.hpp"
+#include "segue/access.hpp"
+#include "segue/grid.hpp"
+#include "segue/kernel.hpp"
+
+namespace segue::ir {
+
+/// Every kind of command. A switch without one of them does not compile (-Wswitch).
+#define SEGUE_IR_COMMANDS(X)                                                                    \
+  X(Dispatch)         /* arguments as the signature says */                                     \
+  X(DispatchIndirect) /* as Dispatch, and one last argument: three uint32 group counts, read */ \
+  X(Fill)             /* destination; every byte becomes Command::fill_byte */                  \
+  X(Copy)             /* source, destination; same size */                                      \
+  X(Upload)           /* destination, bytes */                                                  \
+  X(Native)           /* views touched; CommandList::native_callback */                         \
+  X(Barrier)          /* placed by hand: nothing moves across it */
+
+enum class CommandKind : std::uint8_t {
+#define SEGUE_IR_ENUMERATOR(name) k##name,
+  SEGUE_IR_COMMANDS(SEGUE_IR_ENUMERATOR)
+#undef SEGUE_IR_ENUMERATOR
+};
+[[nodiscard]] std::string_view to_string(CommandKind kind);
+
+/// One argument, or one explicit range, of a command: bytes of a storage, or bytes kept in the
+/// list.
+struct Argument {
+  Storage* storage = nullptr;  ///< Null for inline bytes.
+  std::uint64_t offset = 0;    ///< In the storage, or in the list's inline bytes.
+  std::uint64_t size = 0;
+  Access access = Access::kRead;
+  bool access_known = true;
+
+  [[nodiscard]] bool is_view() const { return storage != nullptr; }
+  [[nodiscard]] AccessRange range() const { return storage->range(offset, size, access); }
+};
+
+/// What a native callback gets when its command is lowered; the backend's header says what `object`
+/// is.
+struct NativeContext {
+  void* object = nullptr;
+};
+using NativeCallback = std::function<void(const NativeContext&)>;
+
+/// Index of a scope or label in the list's name table. 0 is none.
+enum class NameId : std::uint32_t { kNone = 0 };
+
+/// One recorded command, plain data. Variable parts live in the list's arrays.
+struct Command {
+  CommandKind kind = CommandKind::kDispatch;
+  OpKind op = OpKind::kOther;
+  GridKind grid_kind = GridKind::kGroups;
+  std::uint8_t fill_byte = 0;
+  bool explicit_reads = false;   ///< `reads` replaces what the signature says.
+  bool explicit_writes = false;  ///< `writes` replaces what the signature says.
+  bool unannotated = false;      ///< Some access is unknown and nobody gave ranges.
+  std::uint8_t argument_count = 0;
+  std::uint32_t first_argument = 0;
+  std::uint32_t first_range =
+      0;  ///< Explicit reads, then explicit writes, in CommandList::ranges().
+  std::uint16_t read_count = 0;
+  std::uint16_t write_count = 0;
+  std::uint32_t first_shared =
+      0;  ///< Bytes of each shared parameter, in CommandList::shared_sizes().
+  std::uint32_t shared_count = 0;
+  std::uint32_t native_callback = 0;
+  Kernel* kernel = nullptr;
+  Extent3 thread_count{0, 0, 0};  ///< Exact threads, whichever way the grid was given.
+  Extent3 group_size;
+  Extent3 group_count{0, 0, 0};  ///< Indirect: the bound.
+  NameId label = NameId::kNone;
+  NameId scope = NameId::kNone;
+
+  [[nodiscard]] bool is_dispatch() const {
+    return kind == CommandKind::kDispatch || kind == CommandKind::kDispatchIndirect;
+  }
+};
+
+/// How one recording uses one storage: the hull of its reads and of its writes, in storage offsets.
+/// Empty if begin == end. What the boundary to other submissions and to the host needs.
+struct ResourceUse {
+  Storage* storage = nullptr;
+  std::uint64_t read_begin = 0, read_end = 0;
+  std::uint64_t write_begin = 0, write_end = 0;
+
+  void add(std::uint64_t begin, std::uint64_t end, Access access);
+};
+
+/// A flat list of commands that knows no backend. Reused after clear() without allocating again.
+///
+/// Keeps each storage and kernel it names alive once (unless told otherwise), and sums up how it
+/// uses them. Not thread-safe.
+class CommandList {
+ public:
+  explicit CommandList(bool retain = true) : retain_(retain) {}
+  CommandList(const CommandList& other);
+  CommandList& operator=(const CommandList& other);
+  CommandList(CommandList&& other) noexcept { *this = std::move(other); }
+  CommandList& operator=(CommandList&&) noexcept;
+  ~CommandList() { clear(); }
+
+  /// Empties the list, drops what it kept alive and keeps its memory. `retain` holds for the next
+  /// recording.
+  void clear(bool retain);
+  void clear() { clear(retain_); }
+
+  /// @name Building. Arguments are added first, then the command that owns the last
+  /// `argument_count` of them.
+  /// @{
+  void add_view(Storage& storage, std::uint64_t offset, std::uint64_t size, Access access,
+                bool access_known = true) {
+    arguments_.push_back({&storage, offset, size, access, access_known});
+    touch(storage, offset, offset + size, access);
+  }
+  void add_bytes(std::span<const std::byte> bytes);
+  void add_shared_size(std::uint32_t bytes) { shared_sizes_.push_back(bytes); }
+  void add_explicit_range(Storage& storage, std::uint64_t offset, std::uint64_t size,
+                          Access access) {
+    ranges_.push_back({&storage, offset, size, access, true});
+    touch(storage, offset, offset + size, access);
+  }
+  /// Appends a command whose first_argument, first_range and first_shared are already set.
+  void append(const Command& command);
+  std::uint32_t add_native_callback(NativeCallback callback);
+  NameId add_name(std::string_view name, NameId parent = NameId::kNone);
+  /// Removes arguments, ranges and sizes that no command owns: what a refused dispatch left behind.
+  void drop_unowned();
+  /// Gives command `index` the explicit ranges added since the last command, `read_count` reads
+  /// first. They replace those it has.
+  void set_explicit_ranges(std::uint32_t index, std::uint16_t read_count,
+                           std::uint16_t write_count);
+  /// @}
+
+  /// @name Reading.
+  /// @{
+  [[nodiscard]] std::span<const Command> commands() const { return commands_; }
+  [[nodiscard]] std::span<Command> mutable_commands() { return commands_; }
+  [[nodiscard]] std::size_t size() const { return commands_.size(); }
+  [[nodiscard]] bool empty() const { return commands_.empty(); }
+  [[nodiscard]] std::span<const Argument> arguments(const Command& command) const {
+    return {arguments_.data() + command.first_argument, command.argument_count};
+  }
+  [[nodiscard]] std::span<const Argument> explicit_ranges(const Command& command) const {
+    return {ranges_.data() + command.first_range,
+            std::size_t{command.read_count} + command.write_count};
+  }
+  [[nodiscard]] std::span<const std::uint32_t> shared_sizes(const Command& command) const {
+    return {shared_sizes_.data() + command.first_shared, command.shared_count};
+  }
+  [[nodiscard]] const std::byte* bytes(const Argument& argument) const {
+    return bytes_.data() + argument.offset;
+  }
+  [[nodiscard]] const NativeCallback& native_callback(const Command& command) const {
+    return native_callbacks_[command.native_callback];
+  }
+  [[nodiscard]] std::span<const ResourceUse> resources() const { return resources_; }
+  [[nodiscard]] bool retains() const { return retain_; }
+  /// Scopes and label of a command, joined by '/'. A command without a label has its kernel's name.
+  [[nodiscard]] std::string label_path(const Command& command) const;
+  [[nodiscard]] std::string_view name(NameId id) const;
+  [[nodiscard]] NameId parent(NameId id) const;
+
+  /// Sizes of the arrays, for a Command that is being built.
+  [[nodiscard]] std::uint32_t argument_total() const {
+    return static_cast<std::uint32_t>(arguments_.size());
+  }
+  [[nodiscard]] std::uint32_t range_total() const {
+    return static_cast<std::uint32_t>(ranges_.size());
+  }
+  [[nodiscard]] std::uint32_t shared_total() const {
+    return static_cast<std::uint32_t>(shared_sizes_.size());
+  }
+
+  /// Calls `visit(const AccessRange&)` for everything the command reads or writes: explicit ranges
+  /// where given, what the signature says elsewhere. The one place where a command's footprint is
+  /// defined.
+  template <class Visitor>
+  void for_each_range(const Command& command, Visitor&& visit) const {
+    if (!(command.explicit_reads && command.explicit_writes)) {
+      for (const Argument& argument : arguments(command)) {
+        if (!argument.is_view() || argument.size == 0) continue;
+        const bool reads = segue::reads(argument.access) && !command.explicit_reads;
+        const bool writes = segue::writes(argument.access) && !command.explicit_writes;
+        if (!reads && !writes) continue;
+        AccessRange range = argument.range();
+        range.access = reads && writes ? Access::kReadWrite
+                       : reads         ? Access::kRead
+                                       : Access::kWrite;
+        visit(static_cast<const AccessRange&>(range));
+      }
+    }
+    for (const Argument& range : explicit_ranges(command)) {
+      if (range.size != 0) visit(static_cast<const AccessRange&>(range.range()));
+    }
+  }
+  /// @}
+
+ private:
+  struct Name {
+    NameId parent;
+    std::uint32_t begin, size;
+  };
+  void touch(Storage& storage, std::uint64_t begin, std::uint64_t end, Access access) {
+    if (storage.index >= resource_slots_.size()) [[unlikely]]
+      grow_slots(resource_slots_, storage.index);
+    Slot& slot = resource_slots_[storage.index];
+    if (slot.epoch != epoch_) [[unlikely]] {
+      slot = {epoch_, static_cast<std::uint32_t>(resources_.size())};
+      resources_.push_back({&storage});
+      if (retain_) storage.retain();
+    }
+    resources_[slot.position].add(begin, end, access);
+  }
+  void touch_kernel(Kernel& kernel);
+  struct Slot {
+    std::uint64_t epoch = 0;  // of the recording that filled it
+    std::uint32_t position = 0;
+  };
+  static void grow_slots(std::vector<Slot>& slots, std::uint32_t index);
+  void retain_all();
+
+  bool retain_ = true;
+  std::uint64_t epoch_ = 1;
+  std::vector<Command> commands_;
+  std::vector<Argument> arguments_;
+  std::vector<Argument> ranges_;
+  std::size_t owned_arguments_ = 0, owned_ranges_ = 0,
+              owned_shared_ = 0;  // by commands; the rest is being built
+  std::vector<std::uint32_t> shared_sizes_;
+  std::vector<std::byte> bytes_;
+  std::vector<NativeCallback> native_callbacks_;
+  std::vector<Name> names_;
+  std::string name_text_;
+  std::vector<ResourceUse> resources_;
+  std::vector<Kernel*> kernels_;
+  std::vector<Slot> resource_slots_;
+  std::vector<Slot> kernel_slots_;
+};
+
+inline void ResourceUse::add(std::uint64_t begin, std::uint64_t end, Access access) {
+  const auto widen = [begin, end](std::uint64_t& hull_begin, std::uint64_t& hull_end) {
+    const bool empty = hull_begin == hull_end;
+    hull_begin = empty || begin < hull_begin ? begin : hull_begin;
+    hull_end = empty || end > hull_end ? end : hull_end;
+  };
+  if (begin == end) return;
+  if (reads(access)) widen(read_begin, read_end);
+  if (writes(access)) widen(write_begin, write_end);
+}
+
+}  // namespace segue::ir

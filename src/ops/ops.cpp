@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "segue/ops.hpp"
+
+#include <cmath>
+
+#include "base/op_params.hpp"
+#include "ops/kernel_table.hpp"
+#include "ops/record.hpp"
+
+namespace segue::ops {
+namespace {
+
+/// Both shapes of add() and mul(): the second operand repeats after `period` elements.
+void record_elementwise(CommandEncoder& encoder, const Kernel& kernel, OpKind op, const char* name,
+                        const Tensor& a, const Tensor& b, const Tensor& y) {
+  const bool broadcast = b.rows == 1 && b.columns == a.columns;
+  if (!require_tensor(encoder, name, "y", y, a.dtype, a.rows, a.columns) ||
+      !require(encoder, a.dtype == DType::kF32 && b.dtype == DType::kF32,
+               "{}: {} and {}; both must be F32.", name, describe("a", a), describe("b", b)) ||
+      !require(encoder, same_shape(a, b) || broadcast,
+               "{}: {} and {}; b must have a's shape, or one row of {} columns.", name,
+               describe("a", a), describe("b", b), a.columns)) {
+    return;
+  }
+  const auto count = static_cast<std::uint32_t>(a.element_count());
+  const base::ElementwiseParams params{count, static_cast<std::uint32_t>(b.element_count())};
+  record(encoder, kernel, op, {a.view, b.view, y.view}, params, count);
+}
+
+}  // namespace
+
+Result<Ops> Ops::create(const Device& device, const Options& options) {
+  SEGUE_TRY_ASSIGN(KernelTable table, KernelTable::create(device, options));
+  return Ops(std::make_shared<const KernelTable>(std::move(table)));
+}
+
+void Ops::embedding(CommandEncoder& encoder, const Tensor& table, const Tensor& tokens,
+                    const Tensor& y) const {
+  const Kernel& kernel = at(kernels_->embedding, table.dtype);
+  if (!require(encoder, static_cast<bool>(kernel), "embedding: {}; it has no embedding kernel.",
+               describe("table", table)) ||
+      !require_tensor(encoder, "embedding", "tokens", tokens, DType::kU32, 1, y.rows) ||
+      !require_tensor(encoder, "embedding", "y", y, DType::kF32, y.rows, table.columns)) {
+    return;
+  }
+  const base::EmbeddingParams params{y.rows, table.rows, table.columns};
+  record(encoder, kernel, OpKind::kGather, {tokens.view, table.view, y.view}, params, y.rows);
+}
+
+void Ops::rms_norm(CommandEncoder& encoder, const Tensor& x, const Tensor& y, float epsilon) const {
+  if (!require_tensor(encoder, "rms_norm", "x", x, DType::kF32, x.rows, x.columns) ||
+      !require_tensor(encoder, "rms_norm", "y", y, DType::kF32, x.rows, x.columns)) {
+    return;
+  }
+  const base::RmsNormParams params{x.rows, x.columns, epsilon};
+  record(encoder, kernels_->rms_norm, OpKind::kRmsNorm, {x.view, y.view}, params, x.rows);
+}
+
+void Ops::rms_norm_weighted(CommandEncoder& encoder, const Tensor& x, const Tensor& weight,
+                            const Tensor& y, float epsilon) const {
+  constexpr const char* kName = "rms_norm_weighted";
+  if (!require_tensor(encoder, kName, "x", x, DType::kF32, x.rows, x.columns) ||
+      !require_tensor(encoder, kName, "weight", weight, DType::kF32, 1, x.columns) ||
+      !require_tensor(encoder, kName, "y", y, DType::kF32, x.rows, x.columns)) {
+    return;
+  }
+  const base::RmsNormParams params{x.rows, x.columns, epsilon};
+  record(encoder, kernels_->rms_norm_weighted, OpKind::kRmsNorm, {x.view, weight.view, y.view},
+         params, x.rows);
+}
+
+void Ops::add(CommandEncoder& encoder, const Tensor& a, const Tensor& b, const Tensor& y) const {
+  record_elementwise(encoder, kernels_->add, OpKind::kElemAdd, "add", a, b, y);
+}
+
+void Ops::mul(CommandEncoder& encoder, const Tensor& a, const Tensor& b, const Tensor& y) const {
+  record_elementwise(encoder, kernels_->mul, OpKind::kElemMul, "mul", a, b, y);
+}
+
+void Ops::silu(CommandEncoder& encoder, const Tensor& x, const Tensor& y) const {
+  if (!require_tensor(encoder, "silu", "x", x, DType::kF32, x.rows, x.columns) ||
+      !require_tensor(encoder, "silu", "y", y, DType::kF32, x.rows, x.columns)) {
+    return;
+  }
+  const auto count = static_cast<std::uint32_t>(x.element_count());
+  record(encoder, kernels_->silu, OpKind::kSilu, {x.view, y.view},
+         base::ElementwiseParams{count, count}, count);
+}
+
+void Ops::silu_mul(CommandEncoder& encoder, const Tensor& gate, const Tensor& up,
+                   const Tensor& y) const {
+  if (!require_tensor(encoder, "silu_mul", "up", up, DType::kF32, gate.rows, gate.columns)) return;
+  record_elementwise(encoder, kernels_->silu_mul, OpKind::kSiluMul, "silu_mul", gate, up, y);
+}
+
+void Ops::mat_mul(CommandEncoder& encoder, const WeightMatrix& weights, const Tensor& x,
+                  const Tensor& y) const {
+  const Tensor& w = weights.tensor;
+  const Kernel& kernel = at(at(kernels_->mat_vec, w.dtype), weights.layout);
+  if (!require(encoder, static_cast<bool>(kernel), "mat_mul: {} in layout {}; it has no kernel.",
+               describe("weights", w), to_string(weights.layout)) ||
+      !require(encoder, x.columns == w.columns && x.dtype == DType::kF32,
+               "mat_mul: {}; the weights of {} columns take F32 of as many.", describe("x", x),
+               w.columns) ||
+      !require_tensor(encoder, "mat_mul", "y", y, DType::kF32, x.rows, w.rows)) {
+    return;
+  }
+  const base::MatMulParams params{x.rows, w.rows, w.columns};
+  record(encoder, kernel, x.rows == 1 ? OpKind::kMatVec : OpKind::kMatMul, {w.view, x.view, y.view},
+         params, w.rows);
+}
+
+void Ops::rope(CommandEncoder& encoder, const Tensor& x, const Tensor& y,
+               const RopeOptions& options) const {
+  const std::uint32_t size = options.head_size;
+  const std::uint32_t rotated = options.rotated != 0 ? options.rotated : size;
+  if (!require(encoder, size != 0 && x.columns % size == 0,
+               "rope: {}; its columns must divide into heads of {}.", describe("x", x), size) ||
+      !require(encoder, rotated % 2 == 0 && rotated <= size,
+               "rope: {} elements of a head rotate; it must be an even number of at most {}.",
+               rotated, size) ||
+      !require_tensor(encoder, "rope", "x", x, DType::kF32, x.rows, x.columns) ||
+      !require_tensor(encoder, "rope", "y", y, DType::kF32, x.rows, x.columns)) {
+    return;
+  }
+  const std::uint32_t heads = x.columns / size;
+  const base::RopeParams params{x.rows, heads, size, rotated, options.position, options.base};
+  const Kernel& kernel =
+      options.pairs == RopePairs::kInterleaved ? kernels_->rope_interleaved : kernels_->rope_neox;
+  record(encoder, kernel, OpKind::kRope, {x.view, y.view}, params, x.rows * heads);
+}
+
+void Ops::kv_append(CommandEncoder& encoder, const Tensor& x, const Tensor& cache,
+                    std::uint32_t position) const {
+  const Kernel& kernel = at(kernels_->kv_append, cache.dtype);
+  if (!require(encoder, static_cast<bool>(kernel), "kv_append: {}; it must be F32 or F16.",
+               describe("cache", cache)) ||
+      !require_tensor(encoder, "kv_append", "x", x, DType::kF32, x.rows, cache.columns) ||
+      !require(encoder, position <= cache.rows && x.rows <= cache.rows - position,
+               "kv_append: rows {} to {} are written, but the cache has {}.", position,
+               std::uint64_t{position} + x.rows, cache.rows)) {
+    return;
+  }
+  const base::KvAppendParams params{x.rows, x.columns, position};
+  record(encoder, kernel, OpKind::kKvAppend, {x.view, cache.view}, params, x.rows);
+}
+
+void Ops::attention(CommandEncoder& encoder, const Tensor& q, const Tensor& keys,
+                    const Tensor& values, const Tensor& y, const AttentionOptions& options) const {
+  const Kernel& kernel = at(kernels_->attention, keys.dtype);
+  const std::uint32_t size = options.head_size;
+  if (!require(encoder, static_cast<bool>(kernel), "attention: {}; it must be F32 or F16.",
+               describe("keys", keys)) ||
+      !require(encoder, size != 0 && q.columns % size == 0 && keys.columns % size == 0,
+               "attention: {} and {}; their columns must divide into heads of {}.",
+               describe("q", q), describe("keys", keys), size)) {
+    return;
+  }
+  const std::uint32_t heads = q.columns / size;
+  const std::uint32_t kv_heads = keys.columns / size;
+  if (!require(encoder, kv_heads != 0 && heads % kv_heads == 0,
+               "attention: {} query heads do not share {} key heads evenly.", heads, kv_heads) ||
+      !require(encoder, options.position < keys.rows && q.rows <= keys.rows - options.position,
+               "attention: tokens up to position {} attend to a cache of {} rows.",
+               std::uint64_t{options.position} + q.rows, keys.rows) ||
+      !require_tensor(encoder, "attention", "values", values, keys.dtype, keys.rows,
+                      keys.columns) ||
+      !require_tensor(encoder, "attention", "q", q, DType::kF32, q.rows, q.columns) ||
+      !require_tensor(encoder, "attention", "y", y, DType::kF32, q.rows, q.columns)) {
+    return;
+  }
+  const float scale =
+      options.scale != 0.0F ? options.scale : 1.0F / std::sqrt(static_cast<float>(size));
+  const base::AttentionParams params{q.rows, heads, kv_heads, size, options.position, scale};
+  record(encoder, kernel, OpKind::kSdpa, {q.view, keys.view, values.view, y.view}, params,
+         q.rows * heads);
+}
+
+void Ops::softmax(CommandEncoder& encoder, const Tensor& x, const Tensor& y) const {
+  if (!require_tensor(encoder, "softmax", "x", x, DType::kF32, x.rows, x.columns) ||
+      !require_tensor(encoder, "softmax", "y", y, DType::kF32, x.rows, x.columns)) {
+    return;
+  }
+  record(encoder, kernels_->softmax, OpKind::kSoftmax, {x.view, y.view},
+         base::SoftmaxParams{x.rows, x.columns}, x.rows);
+}
+
+void Ops::argmax(CommandEncoder& encoder, const Tensor& logits, const Tensor& tokens) const {
+  if (!require_tensor(encoder, "argmax", "logits", logits, DType::kF32, logits.rows,
+                      logits.columns) ||
+      !require_tensor(encoder, "argmax", "tokens", tokens, DType::kU32, 1, logits.rows)) {
+    return;
+  }
+  record(encoder, kernels_->argmax, OpKind::kArgmax, {logits.view, tokens.view},
+         base::ArgmaxParams{logits.rows, logits.columns}, logits.rows);
+}
+
+void Ops::sample(CommandEncoder& encoder, const Tensor& logits, const Tensor& tokens,
+                 const SampleOptions& options) const {
+  if (!require_tensor(encoder, "sample", "logits", logits, DType::kF32, logits.rows,
+                      logits.columns) ||
+      !require_tensor(encoder, "sample", "tokens", tokens, DType::kU32, 1, logits.rows) ||
+      !require(encoder, options.temperature >= 0.0F && std::isfinite(options.temperature),
+               "sample: the temperature is {}; it must be 0 or more.", options.temperature) ||
+      !require(encoder, options.top_p >= 0.0F && options.top_p <= 1.0F,
+               "sample: top_p is {}; it must be from 0 to 1.", options.top_p)) {
+    return;
+  }
+  const base::SampleParams params{logits.rows,
+                                  logits.columns,
+                                  options.top_k,
+                                  options.top_p,
+                                  options.temperature,
+                                  static_cast<std::uint32_t>(options.seed),
+                                  static_cast<std::uint32_t>(options.seed >> 32),
+                                  options.step};
+  record(encoder, kernels_->sample, OpKind::kSample, {logits.view, tokens.view}, params,
+         logits.rows);
+}
+
+WeightLayout Ops::preferred_layout(DType type) const {
+  return at(at(kernels_->mat_vec, type), WeightLayout::kRowTile16) ? WeightLayout::kRowTile16
+                                                                   : WeightLayout::kRowMajor;
+}
+
+void Ops::repack(CommandEncoder& encoder, const WeightMatrix& source,
+                 const WeightMatrix& destination) const {
+  const Tensor& from = source.tensor;
+  const Tensor& to = destination.tensor;
+  const Kernel& kernel = at(at(kernels_->repack, from.dtype), destination.layout);
+  if (!require(encoder, static_cast<bool>(kernel) && source.layout == WeightLayout::kRowMajor,
+               "repack: {} from layout {} to {}; it has no kernel.", describe("source", from),
+               to_string(source.layout), to_string(destination.layout)) ||
+      !require_tensor(encoder, "repack", "destination", to, from.dtype, from.rows, from.columns)) {
+    return;
+  }
+  record(encoder, kernel, OpKind::kRepack, {from.view, to.view},
+         base::RepackParams{from.rows, from.columns}, from.rows);
+}
+
+}  // namespace segue::ops

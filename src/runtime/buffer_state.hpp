@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+
+#include "hal/hal.hpp"
+#include "ir/storage.hpp"
+#include "runtime/device_core.hpp"
+#include "segue/buffer.hpp"
+
+namespace segue::runtime {
+
+/// A buffer: storage, who allocated it, and how the host uses it now.
+struct BufferState final : ir::Storage {
+  std::shared_ptr<DeviceCore> core;
+  std::unique_ptr<hal::Memory> allocation;
+  HostAccess host_access = HostAccess::kReadWrite;
+  bool writable = true;  ///< By kernels.
+  bool imported = false;
+  std::uint64_t alias_token = 0;  ///< Of an import, as ImportOptions gave it.
+  /// How often the host maps or copies the buffer now, for reading and for writing. A commit that
+  /// conflicts is refused: it has to look after it registered, for the host counts itself before it
+  /// looks at what is registered.
+  std::atomic<std::uint32_t> read_mappings{0};
+  std::atomic<std::uint32_t> write_mappings{0};
+
+ protected:
+  /// Gives the index and the bytes back to the device.
+  void destroy() noexcept override;
+};
+
+/// @error as Device::create_buffer.
+[[nodiscard]] Result<Buffer> create_buffer(const std::shared_ptr<DeviceCore>& core,
+                                           const BufferDesc& desc);
+/// @error as Device::import_host_memory.
+[[nodiscard]] Result<Buffer> import_buffer(const std::shared_ptr<DeviceCore>& core, std::byte* data,
+                                           std::uint64_t size_bytes, const ImportOptions& options);
+[[nodiscard]] Result<> upload(DeviceCore& core, const BufferView& destination,
+                              std::span<const std::byte> source, WaitMode mode);
+[[nodiscard]] Result<> download(DeviceCore& core, const BufferView& source,
+                                std::span<std::byte> destination, WaitMode mode);
+
+/// Announces that the host is going to read or write the bytes, once unfinished work does not
+/// conflict with that. Each success needs an end_host_use().
+///
+/// @error kBusy  Unfinished work conflicts, and `mode` says not to wait.
+[[nodiscard]] Result<> begin_host_use(BufferState& state, std::uint64_t offset,
+                                      std::uint64_t size_bytes, bool writes, WaitMode mode);
+void end_host_use(BufferState& state, bool writes) noexcept;
+
+/// Sets every byte of a buffer that nobody uses.
+[[nodiscard]] Result<> fill_idle(BufferState& state, std::byte value);
+
+}  // namespace segue::runtime

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "base/log.hpp"
+#include "hal/hal.hpp"
+#include "runtime/memory_map.hpp"
+#include "segue/counters.hpp"
+#include "segue/device.hpp"
+
+namespace segue::runtime {
+
+class SubmissionState;
+
+/// DeviceOptions with every gap filled from the environment and the defaults.
+struct ResolvedOptions {
+  bool automatic_barriers = true;
+  bool profile = false;
+  bool profile_barriers = false;
+  bool unretained = false;
+  bool no_residency = false;
+  std::string log_level = "warn";
+  unsigned queue_count = 1;
+  ErrorHandler error_handler;
+};
+
+/// The one place where environment variables are read.
+///
+/// @error kInvalidArgument  A variable has a value that is not understood; the message names it and what is.
+[[nodiscard]] Result<ResolvedOptions> resolve_options(const DeviceOptions& options);
+
+/// Counters as threads update them. Each update also goes to the process's own.
+class CounterSet {
+ public:
+  struct Atomics {
+    std::atomic<std::uint64_t> syncs{0}, dispatches_recorded{0}, dispatches_executed{0}, command_buffers{0},
+        barriers_issued{0}, barriers_inferred{0}, concurrent{0}, boundary_waits{0}, barrier_ns{0},
+        residency_flushes{0};
+  };
+  /// Adds every field of `delta` here and to the process's counters.
+  void add(const Counters& delta);
+  [[nodiscard]] Counters read() const;
+  void reset();
+
+ private:
+  Atomics atomics_;
+};
+
+/// Hands out small numbers that are unique among the living, and takes them back. Thread-safe.
+class IndexAllocator {
+ public:
+  [[nodiscard]] std::uint32_t take();
+  void give_back(std::uint32_t index);
+
+ private:
+  std::mutex mutex_;
+  std::vector<std::uint32_t> free_;
+  std::uint32_t next_ = 0;
+};
+
+/// What buffers need of their device: no queue and no thread, so that the last buffer may go on any thread, a
+/// queue's own included. Thread-safe.
+class DeviceCore {
+ public:
+  DeviceCore(std::shared_ptr<hal::Device> device, ResolvedOptions options);
+  ~DeviceCore();
+
+  [[nodiscard]] hal::Device& hal() const { return *hal_; }
+  [[nodiscard]] const std::shared_ptr<hal::Device>& shared_hal() const { return hal_; }
+  [[nodiscard]] const ResolvedOptions& options() const { return options_; }
+
+  CounterSet counters;
+  IndexAllocator storage_indices;
+  std::atomic<std::uint64_t> used_bytes{0};
+  MemoryMap memories;
+  const base::Logger log;
+
+  void set_error_handler(ErrorHandler handler);
+  /// Hands an error that nobody waits for to the error handler.
+  void report(const Error& error);
+
+  /// The error of a lost device once it is lost; every call that needs the device asks first.
+  [[nodiscard]] Result<> check_alive() const;
+  void mark_lost() { lost_.store(true, std::memory_order_release); }
+
+  /// @name Recordings, used again and again. Kept here and not with the queues, because whoever
+  /// waits for a buffer may hold the last reference to one when the queues are gone.
+  /// @{
+  [[nodiscard]] base::Ref<SubmissionState> acquire_recording(bool retain);
+  void recycle(SubmissionState* recording) noexcept;
+  /// @}
+
+  /// @name Submissions not completed yet.
+  /// @{
+  /// Gives the submission its serial and shows it to whoever looks for conflicts.
+  ///
+  /// @error kBusy  The host maps a buffer that the submission uses.
+  [[nodiscard]] Result<> register_submission(SubmissionState& submission);
+  /// From now on nobody but its owner reads the submission's command list.
+  void retire_submission(SubmissionState& submission);
+  /// Forgets the submission and marks it as completed; it may be used again at once.
+  void unregister_submission(SubmissionState& submission);
+  /// Returns when no unfinished submission conflicts with `range`, or kBusy if told not to wait.
+  [[nodiscard]] Result<> wait_until_free(const AccessRange& range, WaitMode mode, std::string_view label);
+  /// Whether an unfinished submission uses the storage in any way.
+  [[nodiscard]] bool in_use(const ir::Storage& storage);
+  /// Unfinished submissions that conflict with `list`, appended to `conflicts` in the order of submission.
+  void find_conflicts(const ir::CommandList& list, std::vector<base::Ref<SubmissionState>>& conflicts);
+  /// The serial below which every submission has completed.
+  [[nodiscard]] std::uint64_t completed_below();
+  [[nodiscard]] std::uint64_t last_serial();
+  [[nodiscard]] std::size_t in_flight_count();
+  /// Waits for the submission that was first of those in flight; returns at once if there is none.
+  void wait_for_oldest();
+  /// @}
+
+ private:
+  std::shared_ptr<hal::Device> hal_;
+  ResolvedOptions options_;
+  std::atomic<bool> lost_{false};
+  std::mutex error_mutex_;
+  ErrorHandler error_handler_;
+  std::mutex free_mutex_;
+  std::vector<SubmissionState*> free_;  // recordings that nobody uses
+  std::mutex in_flight_mutex_;
+  std::vector<SubmissionState*> in_flight_;  // in the order of submission
+  std::uint64_t last_serial_ = 0;
+};
+
+}  // namespace segue::runtime

@@ -1,0 +1,452 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/encoder_state.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/fail.hpp"
+#include "runtime/buffer_state.hpp"
+
+namespace segue::runtime {
+
+EncoderState::EncoderState(std::shared_ptr<DeviceState> device, const EncoderOptions& options)
+    : device_(std::move(device)),
+      core_(device_->core().get()),
+      limits_(&core_->hal().limits()),
+      ragged_groups_(core_->hal().features().ragged_groups),
+      direct_mode_(core_->options().automatic_barriers ? options.barriers : BarrierMode::kManual),
+      capture_mode_(options.barriers),
+      retain_(options.lifetime ? *options.lifetime == Lifetime::kRetained
+                               : !core_->options().unretained),
+      queue_(options.queue) {
+  start_recording();
+}
+
+EncoderState::~EncoderState() { flush_counters(); }
+
+void EncoderState::start_recording() {
+  if (!submission_ || phase_ == Phase::kCommitted)
+    submission_ = device_->core()->acquire_recording(retain_);
+  submission_->list.clear(submission_->list.retains());
+  direct_.list = &submission_->list;
+  direct_.plan = &submission_->recorded_plan;
+  direct_.planner.begin(*direct_.plan, direct_mode_);
+  direct_.plan->list = direct_.list;
+  direct_.unannotated = 0;
+  current_ = &direct_;
+  phase_ = Phase::kRecording;
+  error_.reset();
+  pending_op_.reset();
+  pending_reads_.clear();
+  pending_writes_.clear();
+  scopes_.clear();
+  scope_names_.clear();
+  building_label_ = ir::NameId::kNone;
+}
+
+Result<> EncoderState::begin() {
+  if (is_capturing())
+    return base::fail(ErrorCode::kInvalidState, "A capture is open; take_capture() ends it.");
+  flush_counters();
+  start_recording();
+  return {};
+}
+
+bool EncoderState::ready() {
+  if (error_) [[unlikely]]
+    return false;
+  if (phase_ == Phase::kCommitted) [[unlikely]] {
+    refuse(ErrorCode::kInvalidState,
+           "The encoder records after a commit; call begin() before the next recording.");
+    return false;
+  }
+  return true;
+}
+
+void EncoderState::refuse(ErrorCode code, std::string message) {
+  fail({code, std::move(message), {}, {}, {}});
+}
+
+void EncoderState::fail(Error error) {
+  if (error_) return;
+  if (phase_ == Phase::kRecording) {
+    current_->list->drop_unowned();
+    if (!error.dispatch_index)
+      error.dispatch_index = static_cast<std::uint32_t>(current_->list->size());
+    if (error.label_path.empty()) {
+      const auto add = [&path = error.label_path](std::string_view name) {
+        path.append(path.empty() || name.empty() ? "" : "/").append(name);
+      };
+      for (const std::string& name : scope_names_) add(name);
+      add(current_->list->name(building_label_));
+    }
+  }
+  error_ = std::move(error);
+}
+
+ir::Command EncoderState::new_command(ir::CommandKind kind, std::string_view label) {
+  const ir::CommandList& list = *current_->list;
+  ir::Command command;
+  command.kind = kind;
+  command.first_argument = list.argument_total();
+  command.first_range = list.range_total();
+  command.first_shared = list.shared_total();
+  command.scope = scope();
+  if (!label.empty()) command.label = current_->list->add_name(label);
+  building_label_ = command.label;
+  return command;
+}
+
+void EncoderState::append(const ir::Command& command) {
+  ir::CommandList& list = *current_->list;
+  list.append(command);
+  building_label_ = ir::NameId::kNone;
+  current_->planner.append(list, static_cast<std::uint32_t>(list.size() - 1), *current_->plan);
+  if (command.kind == ir::CommandKind::kBarrier) return;
+  current_->unannotated += command.unannotated ? 1 : 0;
+  ++unflushed_dispatches_;
+}
+
+// -- Commands other than dispatches
+// ---------------------------------------------------------------------------------
+
+bool EncoderState::add_plain_view(const BufferView& view, Access access, std::string_view role) {
+  if (!check_usable(view.buffer().state(), access, role)) return false;
+  current_->list->add_view(*view.buffer().state(), view.offset_bytes(), view.size_bytes(), access);
+  return true;
+}
+
+void EncoderState::fill(const BufferView& destination, std::byte value) {
+  if (!ready()) return;
+  ir::Command command = new_command(ir::CommandKind::kFill);
+  command.op = OpKind::kFill;
+  command.fill_byte = static_cast<std::uint8_t>(value);
+  command.argument_count = 1;
+  if (add_plain_view(destination, Access::kWrite, "destination of a fill")) append(command);
+}
+
+void EncoderState::copy(const BufferView& source, const BufferView& destination) {
+  if (!ready()) return;
+  ir::Command command = new_command(ir::CommandKind::kCopy);
+  command.op = OpKind::kCopy;
+  command.argument_count = 2;
+  if (source.size_bytes() != destination.size_bytes()) {
+    return refuse("A copy has a source of {} bytes and a destination of {}; they must agree.",
+                  source.size_bytes(), destination.size_bytes());
+  }
+  if (!add_plain_view(source, Access::kRead, "source of a copy") ||
+      !add_plain_view(destination, Access::kWrite, "destination of a copy")) {
+    return;
+  }
+  const AccessRange from =
+      source.buffer().state()->range(source.offset_bytes(), source.size_bytes(), Access::kRead);
+  const AccessRange to = destination.buffer().state()->range(
+      destination.offset_bytes(), destination.size_bytes(), Access::kWrite);
+  if (conflicts(from, to)) {
+    return refuse(
+        "A copy reads bytes {} to {} and writes bytes {} to {} of the same memory; they must not "
+        "overlap.",
+        from.begin, from.end, to.begin, to.end);
+  }
+  append(command);
+}
+
+void EncoderState::upload(const BufferView& destination, std::span<const std::byte> source) {
+  if (!ready()) return;
+  ir::Command command = new_command(ir::CommandKind::kUpload);
+  command.op = OpKind::kCopy;
+  command.argument_count = 2;
+  if (source.size() != destination.size_bytes()) {
+    return refuse("An upload brings {} bytes for a destination of {}; they must agree.",
+                  source.size(), destination.size_bytes());
+  }
+  if (!add_plain_view(destination, Access::kWrite, "destination of an upload")) return;
+  current_->list->add_bytes(source);
+  append(command);
+}
+
+void EncoderState::native(std::span<const BufferView> reads, std::span<const BufferView> writes,
+                          NativeRecorder record) {
+  if (!ready()) return;
+  ir::Command command = new_command(ir::CommandKind::kNative);
+  if (!record) return refuse("A native callback is empty; it needs a function.");
+  if (reads.size() + writes.size() > limits_->max_arguments) {
+    return refuse("A native callback declares {} views; this device takes at most {}.",
+                  reads.size() + writes.size(), limits_->max_arguments);
+  }
+  for (const BufferView& view : reads) {
+    if (!add_plain_view(view, Access::kRead, "view of a native callback")) return;
+  }
+  for (const BufferView& view : writes) {
+    if (!add_plain_view(view, Access::kWrite, "view of a native callback")) return;
+  }
+  command.argument_count = static_cast<std::uint8_t>(reads.size() + writes.size());
+  command.native_callback = current_->list->add_native_callback(
+      [record = std::move(record)](const ir::NativeContext& context) {
+        const DeviceThreadScope scope;
+        record(context.object);
+      });
+  append(command);
+}
+
+// -- Barriers and footprints
+// ----------------------------------------------------------------------------------------
+
+void EncoderState::memory_barrier() {
+  if (!ready()) return;
+  append(new_command(ir::CommandKind::kBarrier));
+}
+
+void EncoderState::barrier_between(std::span<const BufferView> reads,
+                                   std::span<const BufferView> writes) {
+  if (!ready()) return;
+  scratch_ranges_.clear();
+  const auto gather = [&](std::span<const BufferView> views, Access access) {
+    for (const BufferView& view : views) {
+      if (!check_usable(view.buffer().state(), access, "range of barrier_between()")) return false;
+      scratch_ranges_.push_back(
+          view.buffer().state()->range(view.offset_bytes(), view.size_bytes(), access));
+    }
+    return true;
+  };
+  if (!gather(reads, Access::kRead) || !gather(writes, Access::kWrite)) return;
+  const bool placed =
+      current_->planner.barrier_between(*current_->list, scratch_ranges_, *current_->plan);
+  // In a graph the barrier must outlive the plan, so it becomes a node; the planner has it already.
+  if (placed && is_capturing()) current_->list->append(new_command(ir::CommandKind::kBarrier));
+  set_pending_ranges(reads, writes);
+}
+
+void EncoderState::set_pending_ranges(std::span<const BufferView> reads,
+                                      std::span<const BufferView> writes) {
+  if (!ready()) return;
+  pending_reads_.assign(reads.begin(), reads.end());
+  pending_writes_.assign(writes.begin(), writes.end());
+}
+
+void EncoderState::fill_missing_ranges(std::span<const BufferView> reads,
+                                       std::span<const BufferView> writes) {
+  if (!ready()) return;
+  if (!is_capturing()) {
+    return refuse(ErrorCode::kInvalidState,
+                  "Missing ranges can be filled in while capturing only.");
+  }
+  ir::CommandList& list = *current_->list;
+  const std::span<ir::Command> commands = list.mutable_commands();
+  std::size_t index = commands.size();
+  while (index > 0 && !commands[index - 1].is_dispatch()) --index;
+  if (index == 0)
+    return refuse(ErrorCode::kInvalidState,
+                  "The capture has no dispatch whose ranges could be filled in.");
+  ir::Command& command = commands[--index];
+  if (!command.unannotated) return;  // the signature or the dispatch says it all
+
+  const std::vector<ir::Argument> own(list.explicit_ranges(command).begin(),
+                                      list.explicit_ranges(command).end());
+  std::uint16_t read_count = 0, write_count = 0;
+  const auto keep_or_add = [&](bool keep, Access access, std::span<const BufferView> views,
+                               std::uint16_t& count) {
+    if (!keep) return add_explicit_ranges(views, access, count);
+    for (const ir::Argument& range : own) {
+      if (range.access != access) continue;
+      list.add_explicit_range(*range.storage, range.offset, range.size, access);
+      ++count;
+    }
+  };
+  keep_or_add(command.explicit_reads || reads.empty(), Access::kRead, reads, read_count);
+  keep_or_add(command.explicit_writes || writes.empty(), Access::kWrite, writes, write_count);
+  if (error_) return;
+  list.set_explicit_ranges(static_cast<std::uint32_t>(index), read_count, write_count);
+  command.explicit_reads |= !reads.empty();
+  command.explicit_writes |= !writes.empty();
+  if (command.explicit_reads && command.explicit_writes) {
+    command.unannotated = false;
+    --current_->unannotated;
+  }
+}
+
+void EncoderState::set_op_kind(OpKind kind) {
+  if (ready()) pending_op_ = kind;
+}
+
+// -- Labels
+// ---------------------------------------------------------------------------------------------------------
+
+void EncoderState::push_label(std::string_view label) {
+  if (!ready()) return;
+  if (label.empty()) return refuse("A label is empty; it needs at least one character.");
+  scopes_.push_back(current_->list->add_name(label, scope()));
+  scope_names_.emplace_back(label);
+}
+
+void EncoderState::pop_label() {
+  if (!ready()) return;
+  if (scopes_.empty())
+    return refuse(ErrorCode::kInvalidState, "A label is popped but none is pushed.");
+  scopes_.pop_back();
+  scope_names_.pop_back();
+}
+
+// -- Stateful form
+// --------------------------------------------------------------------------------------------------
+
+void EncoderState::set_kernel(const Kernel& kernel) {
+  if (!ready()) return;
+  if (kernel.impl() == bound_kernel_.impl()) return;
+  bound_kernel_ = kernel;
+  bound_arguments_.clear();
+  bound_shared_.clear();
+}
+
+void EncoderState::set_argument(std::uint32_t index, const KernelArg& arg) {
+  if (!ready()) return;
+  if (!bound_kernel_)
+    return refuse(ErrorCode::kInvalidState, "An argument is set but no kernel is.");
+  const std::uint32_t count = bound_kernel_.impl()->argument_count;
+  if (index >= count) {
+    return refuse("Argument {} is set but kernel \"{}\" takes {}.", index, bound_kernel_.name(),
+                  count);
+  }
+  bound_arguments_.resize(count);
+  BoundArgument& bound = bound_arguments_[index];
+  bound.arg = arg;
+  if (arg.kind() == KernelArg::Kind::kBytes) {
+    bound.bytes.assign(arg.data(), arg.data() + arg.size());
+    bound.arg = KernelArg::bytes(bound.bytes);
+  } else {
+    bound.buffer = Buffer(arg.state());
+  }
+}
+
+void EncoderState::set_shared_memory(std::uint32_t index, std::uint32_t size_bytes) {
+  if (!ready()) return;
+  const auto known = std::ranges::find(bound_shared_, index, &SharedMemorySize::parameter);
+  if (known != bound_shared_.end())
+    known->size_bytes = size_bytes;
+  else
+    bound_shared_.push_back({index, size_bytes});
+}
+
+void EncoderState::dispatch_stateful(Grid grid, Extent3 group_size) {
+  if (!ready()) return;
+  if (!bound_kernel_)
+    return refuse(ErrorCode::kInvalidState, "The dispatch has no kernel; set_kernel() sets it.");
+  bound_arguments_.resize(bound_kernel_.impl()->argument_count);
+  std::vector<KernelArg> args;
+  for (const BoundArgument& bound : bound_arguments_) args.push_back(bound.arg);
+  DispatchOptions options;
+  options.group_size = group_size;
+  options.shared_memory = bound_shared_;
+  dispatch(bound_kernel_.impl(), args, grid, options);
+}
+
+// -- Capture
+// --------------------------------------------------------------------------------------------------------
+
+void EncoderState::start_capture() {
+  if (!ready()) return;
+  if (is_capturing())
+    return refuse(ErrorCode::kInvalidState, "A capture is started while another one is open.");
+  capture_ = std::make_shared<GraphState>();
+  capture_->mode = capture_mode_;
+  captured_.list = &capture_->list;
+  captured_.plan = &capture_plan_;
+  captured_.planner.begin(capture_plan_, capture_mode_);
+  capture_plan_.list = captured_.list;
+  captured_.unannotated = 0;
+  current_ = &captured_;
+  scopes_.clear();  // names live in a list, so the open scopes enter this one anew
+  for (const std::string& name : scope_names_)
+    scopes_.push_back(captured_.list->add_name(name, scope()));
+}
+
+Result<Graph> EncoderState::take_capture() {
+  if (!is_capturing()) {
+    if (error_) return std::unexpected(*error_);  // which is why start_capture() did nothing
+    return base::fail(ErrorCode::kInvalidState, "A capture is taken but none was started.");
+  }
+  const std::shared_ptr<const GraphState> taken = std::exchange(capture_, nullptr);
+  flush_counters();
+  current_ = &direct_;
+  scopes_.clear();
+  for (const std::string& name : scope_names_)
+    scopes_.push_back(direct_.list->add_name(name, scope()));
+  if (error_) return std::unexpected(*error_);
+  return Graph(taken);
+}
+
+// -- Commit
+// ---------------------------------------------------------------------------------------------------------
+
+Result<> EncoderState::status() const {
+  if (error_) return std::unexpected(*error_);
+  return {};
+}
+
+Result<Submission> EncoderState::commit(std::string_view label, bool wait_at_once) {
+  if (phase_ == Phase::kCommitted) {
+    return base::fail(ErrorCode::kInvalidState,
+                      "The recording is committed already; call begin() before the next one.");
+  }
+  if (is_capturing()) {
+    return base::fail(ErrorCode::kInvalidState,
+                      "The commit meets an open capture; take_capture() ends it.");
+  }
+  phase_ = Phase::kCommitted;
+  flush_counters();
+  const base::Ref<SubmissionState> submission = std::move(submission_);
+  if (error_) return std::unexpected(*error_);
+  direct_.planner.finish(submission->list, submission->recorded_plan);
+  const graph::PlanCounts& counts = direct_.planner.counts();
+  submission->label.assign(label);
+  SEGUE_TRY(device_->submit(submission, queue_, wait_at_once));
+  Counters delta;
+  delta.barriers_inferred = counts.inferred;
+  delta.concurrent = direct_mode_ == BarrierMode::kAutomatic ? counts.concurrent : 0;
+  device_->core()->counters.add(delta);
+  return Submission(device_, submission);
+}
+
+void EncoderState::flush_counters() {
+  if (unflushed_dispatches_ == 0) return;
+  Counters delta;
+  delta.dispatches_recorded = std::exchange(unflushed_dispatches_, 0);
+  device_->core()->counters.add(delta);
+}
+
+RecordingStats EncoderState::stats() const {
+  RecordingStats stats;
+  if (phase_ == Phase::kCommitted) return stats;
+  stats.commands = current_->plan->order.size();
+  stats.barriers_inferred = current_->planner.counts().inferred;
+  stats.barriers_requested = current_->planner.counts().requested;
+  stats.concurrent = current_->planner.counts().concurrent;
+  stats.unannotated = current_->unannotated;
+  stats.live_ranges = current_->planner.live_range_count();
+  return stats;
+}
+
+std::vector<BarrierInfo> EncoderState::barriers() const {
+  std::vector<BarrierInfo> infos;
+  if (phase_ == Phase::kCommitted) return infos;
+  const ir::CommandList& list = *current_->list;
+  for (std::size_t i = 0; i < current_->plan->barriers.size(); ++i) {
+    const ir::PlannedBarrier barrier = graph::explain(*current_->plan, i);
+    BarrierInfo info;
+    info.requested = barrier.reason == ir::BarrierReason::kRequested;
+    info.hazard = barrier.hazard;
+    info.earlier = barrier.earlier;
+    info.later = barrier.later;
+    info.range = barrier.range;
+    info.earlier_label = list.label_path(list.commands()[barrier.earlier]);
+    if (barrier.later < list.size())
+      info.later_label = list.label_path(list.commands()[barrier.later]);
+    for (const ir::ResourceUse& use : list.resources()) {
+      if (use.storage->memory == barrier.range.memory) info.buffer_label = use.storage->label;
+    }
+    infos.push_back(std::move(info));
+  }
+  return infos;
+}
+
+}  // namespace segue::runtime

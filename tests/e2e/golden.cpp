@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "e2e/golden.hpp"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <fstream>
+#include <iterator>
+#include <nlohmann/json.hpp>
+
+#include "segue/host.hpp"
+
+namespace segue::e2e {
+
+std::filesystem::path models_folder() { return std::filesystem::path(SEGUE_SOURCE_DIR) / "models"; }
+
+std::string tales_model(const std::string& format) {
+  return (models_folder() / ("tales-" + format + ".gguf")).string();
+}
+
+std::vector<GoldenPrompt> golden_prompts(const std::string& format) {
+  std::ifstream file(models_folder() / "tales-golden.json");
+  const nlohmann::json golden = nlohmann::json::parse(file);
+  std::vector<GoldenPrompt> prompts;
+  for (const nlohmann::json& entry : golden.at(format)) {
+    prompts.push_back({entry.at("prompt"), entry.at("prompt_ids"), entry.at("greedy_ids"),
+                       entry.at("greedy_text"), entry.at("margins")});
+  }
+  return prompts;
+}
+
+std::vector<float> golden_logits(const std::string& format) {
+  std::ifstream file(models_folder() / ("tales-" + format + ".prompt0-logits.f32"),
+                     std::ios::binary);
+  const std::string bytes((std::istreambuf_iterator<char>(file)), {});
+  std::vector<float> logits(bytes.size() / sizeof(float));
+  std::memcpy(logits.data(), bytes.data(), logits.size() * sizeof(float));
+  return logits;
+}
+
+std::shared_ptr<const llama::Model> load_tales(const std::string& format,
+                                               const llama::ModelOptions& options) {
+  const auto device = host::create_device();
+  if (!device) {
+    ADD_FAILURE() << device.error().to_string();
+    return nullptr;
+  }
+  auto model = llama::Model::load(*device, tales_model(format), options);
+  if (!model) {
+    ADD_FAILURE() << model.error().to_string();
+    return nullptr;
+  }
+  return *std::move(model);
+}
+
+Distance distance(const std::vector<float>& actual, const std::vector<float>& expected) {
+  Distance result;
+  double error = 0, norm = 0;
+  EXPECT_EQ(actual.size(), expected.size());
+  for (std::size_t i = 0; i < std::min(actual.size(), expected.size()); ++i) {
+    const double difference = double{actual[i]} - double{expected[i]};
+    error += difference * difference;
+    norm += double{expected[i]} * double{expected[i]};
+    result.max_absolute = std::max(result.max_absolute, std::abs(difference));
+  }
+  result.relative_l2 = std::sqrt(error / norm);
+  return result;
+}
+
+}  // namespace segue::e2e

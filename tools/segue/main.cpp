@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <string>
+
+#include "commands.hpp"
+
+namespace {
+
+using segue::Result;
+using namespace segue::tool;
+
+constexpr int kSucceeded = 0;
+constexpr int kFailed = 1;
+constexpr int kWrongUsage = 2;
+
+void add_generate(CLI::App& app, GenerateOptions& options) {
+  app.add_option("-m,--model", options.model, "GGUF file; the shipped tales model if left out");
+  app.add_option("-p,--prompt", options.prompt, "Text to continue; \"\" starts from nothing")
+      ->capture_default_str();
+  app.add_option("-n,--tokens", options.tokens, "How many tokens at the most")
+      ->capture_default_str();
+  app.add_option("--temp", options.temperature, "Temperature; 0 takes the most likely token")
+      ->check(CLI::Range(0.0, 100.0))
+      ->capture_default_str();
+  app.add_option("--top-k", options.top_k, "Only the k most likely tokens; 0: all")
+      ->capture_default_str();
+  app.add_option("--top-p", options.top_p,
+                 "Only the most likely tokens that reach this probability together")
+      ->check(CLI::Range(0.0, 1.0))
+      ->capture_default_str();
+  app.add_option("--seed", options.seed,
+                 "Makes sampling repeatable; another one each time if left out");
+  app.add_option("--device", options.device,
+                 "host, vulkan[:n], cuda[:n], metal or auto; SEGUE_DEVICE or auto if left out");
+  app.add_flag("--echo", options.echo, "Print the prompt too");
+  app.add_flag("--float", options.float_activations,
+               "Do not quantise activations: slower, closer to the weights");
+}
+
+void add_synth(CLI::App& app, SynthOptions& options) {
+  app.add_option("--shape", options.shape, "llama-3.2-1b, llama-3-8b or qwen3-0.6b");
+  app.add_option("--type", options.type, "Of the matrices: f32, f16, bf16, q8_0 or q4_0")
+      ->capture_default_str();
+  app.add_option("-o,--output", options.output, "The file to write")->required();
+  app.add_option("--seed", options.seed, "Of the random weights")->capture_default_str();
+  app.add_option("--layers", options.layers, "A shape of your own, instead of --shape");
+  app.add_option("--width", options.width);
+  app.add_option("--heads", options.heads);
+  app.add_option("--kv-heads", options.kv_heads);
+  app.add_option("--head-size", options.head_size, "width / heads if left out");
+  app.add_option("--ffn", options.feed_forward, "Feed-forward size");
+  app.add_option("--vocab", options.vocabulary);
+  app.add_option("--context", options.context);
+  app.add_option("--rope-base", options.rope_base);
+  app.add_flag("--tied", options.tied, "The output uses the token embedding");
+}
+
+int finish(const Result<>& result) {
+  if (result) return kSucceeded;
+  fmt::print(stderr, "segue: {}\n", result.error().to_string());
+  return kFailed;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app("Segue: plays the forward pass of a language model on this machine's devices.",
+               "segue");
+  app.require_subcommand(1);
+  GenerateOptions generate_options;
+  SynthOptions synth_options;
+  CLI::App* generate_app = app.add_subcommand("generate", "Continue a text with a model");
+  add_generate(*generate_app, generate_options);
+  CLI::App* synth_app = app.add_subcommand("synth", "Write a model with random weights");
+  add_synth(*synth_app, synth_options);
+  CLI::App* devices_app = app.add_subcommand("devices", "List the devices of this machine");
+
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? kSucceeded : kWrongUsage;
+  }
+  if (generate_app->parsed()) return finish(generate(generate_options));
+  if (synth_app->parsed()) return finish(synth(synth_options));
+  if (devices_app->parsed()) return finish(devices());
+  return kWrongUsage;
+}
