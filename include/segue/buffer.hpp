@@ -35,7 +35,7 @@ struct BufferDesc {
   std::uint64_t size_bytes = 0;
   HostAccess host_access = HostAccess::kReadWrite;
   bool uninitialised = false;  ///< False: every byte is zero.
-  std::string label;
+  std::string label = {};
 };
 
 /// What to do when unfinished work uses the memory.

@@ -32,22 +32,24 @@ using ErrorHandler = std::function<void(const Error&)>;
 /// How to open a device. What is left empty comes from the environment, read once when the device
 /// is made, and then from the default named here; what is given here wins.
 struct DeviceOptions {
-  std::optional<bool>
-      automatic_barriers;       ///< SEGUE_AUTO_BARRIER; true. Direct encoding only; for measuring.
-  std::optional<bool> profile;  ///< SEGUE_PROFILE; false.
-  std::optional<bool>
-      profile_barriers;  ///< SEGUE_PROFILE_BARRIERS; false. Fills Counters::barrier_ns.
-  std::optional<bool>
-      unretained;  ///< SEGUE_UNRETAINED_REFS; false. Default of EncoderOptions::lifetime.
-  std::optional<bool> no_residency;  ///< SEGUE_NO_RESIDENCY; false.
-  std::optional<std::string>
-      log_level;               ///< SEGUE_LOG: trace, debug, info, warn, error, off; "warn".
-  unsigned queue_count = 1;    ///< Queues that may run work side by side.
-  ErrorHandler error_handler;  ///< Default: logs the error.
+  /// SEGUE_AUTO_BARRIER; true. Direct encoding only; for measuring.
+  std::optional<bool> automatic_barriers = {};
+  /// SEGUE_PROFILE; false.
+  std::optional<bool> profile = {};
+  /// SEGUE_PROFILE_BARRIERS; false. Fills Counters::barrier_ns.
+  std::optional<bool> profile_barriers = {};
+  /// SEGUE_UNRETAINED_REFS; false. Default of EncoderOptions::lifetime.
+  std::optional<bool> unretained = {};
+  /// SEGUE_NO_RESIDENCY; false.
+  std::optional<bool> no_residency = {};
+  /// SEGUE_LOG: trace, debug, info, warn, error, off; "warn".
+  std::optional<std::string> log_level = {};
+  unsigned queue_count = 1;         ///< Queues that may run work side by side.
+  ErrorHandler error_handler = {};  ///< Default: logs the error.
 };
 
 struct ImportOptions {
-  std::string label;
+  std::string label = {};
   /// True: kernels may write. False: the memory may be mapped read-only, and recording a write is
   /// an error.
   bool writable = false;

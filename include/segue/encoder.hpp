@@ -107,9 +107,9 @@ enum class Lifetime : std::uint8_t {
 
 struct EncoderOptions {
   BarrierMode barriers = BarrierMode::kAutomatic;
-  std::optional<Lifetime> lifetime;  ///< Nothing: as DeviceOptions::unretained says.
+  std::optional<Lifetime> lifetime = {};  ///< Nothing: as DeviceOptions::unretained says.
   unsigned queue = 0;
-  std::string label;
+  std::string label = {};
 };
 
 /// What a recording holds so far.
@@ -147,7 +147,7 @@ using NativeRecorder = std::function<void(void* native_object)>;
 /// discards what was not committed.
 class CommandEncoder {
  public:
-  CommandEncoder() = default;
+  CommandEncoder();
   explicit CommandEncoder(std::unique_ptr<runtime::EncoderState> state);
   CommandEncoder(CommandEncoder&&) noexcept;
   CommandEncoder& operator=(CommandEncoder&&) noexcept;

@@ -190,7 +190,7 @@ struct HostOptions {
   /// Called before each call to the operating system or to a kernel with its name ("allocate",
   /// "create_thread", "import", "submit", "run_kernel"); true makes that call fail. For tests of
   /// error paths.
-  std::function<bool(std::string_view call)> fail_call;
+  std::function<bool(std::string_view call)> fail_call = {};
 };
 
 /// Opens the CPU as a device.

@@ -23,8 +23,8 @@ struct PoolOptions {
   std::uint64_t smallest_bucket_bytes = 256;  ///< A power of two.
   bool zero_leases = false;                   ///< Every lease starts as zeros.
   /// Filled into memory that comes back, so that stale reads show. Not applied to zero_leases.
-  std::optional<std::byte> poison;
-  std::string label;
+  std::optional<std::byte> poison = {};
+  std::string label = {};
 };
 
 /// Memory taken from a pool. Move-only: it cannot be handed out twice. Gives the memory back when

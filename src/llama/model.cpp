@@ -29,6 +29,7 @@ Result<std::shared_ptr<const Model>> Model::load(const Device& device, const std
   }
   SEGUE_TRY_ASSIGN(model->weights_, Weights::load(model->device_, model->ops_, model->file_,
                                                   tensors, options.weights));
+  model->quantises_activations_ = options.quantise_activations && model->weights_.quantised;
   return model;
 }
 

@@ -36,6 +36,8 @@ class Model {
   [[nodiscard]] const Hyperparameters& hyperparameters() const { return hyperparameters_; }
   [[nodiscard]] const Tokenizer& tokenizer() const { return tokenizer_; }
   [[nodiscard]] const Weights& weights() const { return weights_; }
+  /// Whether any product quantises activations: some matrix is quantised, and it was not forbidden.
+  [[nodiscard]] bool quantises_activations() const { return quantises_activations_; }
   [[nodiscard]] const GgufFile& file() const { return file_; }
 
  private:
@@ -51,6 +53,7 @@ class Model {
   Tokenizer tokenizer_;
   Hyperparameters hyperparameters_;
   Weights weights_;
+  bool quantises_activations_ = false;
 };
 
 }  // namespace segue::llama

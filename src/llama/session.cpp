@@ -35,15 +35,17 @@ Result<Session> Session::create(std::shared_ptr<const Model> model, const Sessio
   if (options.chunk_tokens == 0) {
     return fail(ErrorCode::kInvalidArgument, "A chunk has 0 tokens; it needs at least 1.");
   }
-  if (options.cache_type != DType::kF16 && options.cache_type != DType::kF32) {
+  const DType cache_type =
+      options.cache_type.value_or(model->quantises_activations() ? DType::kF16 : DType::kF32);
+  if (cache_type != DType::kF16 && cache_type != DType::kF32) {
     return fail(ErrorCode::kInvalidArgument, "The cache type is {}; it is F16 or F32.",
-                to_string(options.cache_type));
+                to_string(cache_type));
   }
   EncoderOptions encoder_options;
   encoder_options.label = "session";
   SEGUE_TRY_ASSIGN(CommandEncoder encoder, device.create_encoder(encoder_options));
   Session session(std::move(model), std::move(encoder));
-  SEGUE_TRY_ASSIGN(session.cache_, KvCache::create(device, shape, context, options.cache_type));
+  SEGUE_TRY_ASSIGN(session.cache_, KvCache::create(device, shape, context, cache_type));
   SEGUE_TRY_ASSIGN(session.chunk_,
                    Activations::create(device, shape, std::min(options.chunk_tokens, context)));
   SEGUE_TRY_ASSIGN(session.single_, session.chunk_.first(1));

@@ -25,7 +25,9 @@ struct Sampling {
 struct SessionOptions {
   std::uint32_t context = 0;        ///< Tokens; 0: as the model was trained for.
   std::uint32_t chunk_tokens = 64;  ///< Prompt tokens of one recording.
-  DType cache_type = DType::kF16;   ///< Or kF32, for checking.
+  /// F16 or F32. Nothing: F16 where activations are quantised anyway, else F32, so that a model in
+  /// floats loses nothing.
+  std::optional<DType> cache_type;
 };
 
 /// What the last recording held.

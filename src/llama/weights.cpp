@@ -60,12 +60,14 @@ class Loader {
     if (options_.repack && layout != WeightLayout::kRowMajor) {
       SEGUE_TRY_ASSIGN(result, repack(result, layout, source.name));
     }
+    quantised_ |= block_elements(result.tensor.dtype) > 1;
     done_bytes_ += source.bytes.size();
     if (options_.progress) options_.progress(done_bytes_, total_bytes_);
     return result;
   }
 
-  [[nodiscard]] std::uint64_t reweight_bytes() const { return repacked_bytes_; }
+  [[nodiscard]] std::uint64_t repacked_bytes() const { return repacked_bytes_; }
+  [[nodiscard]] bool quantised() const { return quantised_; }
 
  private:
   Loader(const Device& device, const ops::Ops& ops, const WeightOptions& options,
@@ -102,6 +104,7 @@ class Loader {
   std::size_t done_bytes_ = 0;
   std::size_t total_bytes_ = 0;
   std::uint64_t repacked_bytes_ = 0;
+  bool quantised_ = false;
 };
 
 Result<LayerWeights> load_layer(Loader& loader, const LayerTensors& tensors) {
@@ -142,7 +145,8 @@ Result<Weights> Weights::load(const Device& device, const ops::Ops& ops, const G
   SEGUE_TRY_ASSIGN(weights.output_norm, loader.plain(*tensors.output_norm));
   SEGUE_TRY_ASSIGN(weights.output, loader.matrix(*tensors.output));
   weights.bytes_per_token += tensors.output_norm->bytes.size() + tensors.output->bytes.size();
-  weights.repacked_bytes = loader.reweight_bytes();
+  weights.quantised = loader.quantised();
+  weights.repacked_bytes = loader.repacked_bytes();
   return weights;
 }
 

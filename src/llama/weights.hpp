@@ -36,6 +36,7 @@ struct Weights {
   Tensor output_norm;
   WeightMatrix output;
   std::vector<LayerWeights> layers;
+  bool quantised = false;  ///< Some matrix is Q8_0 or Q4_0.
   std::uint64_t repacked_bytes = 0;
   /// Bytes of matrices and norms that decoding one token reads, the embedding's one row not
   /// counted.

@@ -5,6 +5,7 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace segue::ops {
 namespace {
@@ -67,13 +68,17 @@ Result<KernelTable> KernelTable::create(const Device& device, const Options& opt
   for (const NamedType& weight : kWeightTypes) {
     wanted.push_back(
         {&slot(table.embedding, weight.type), fmt::format("embedding_{}", weight.suffix)});
-    const bool int8 = options.quantise_activations && is_quantised(weight.type);
+    const bool quantise = options.quantise_activations && is_quantised(weight.type);
     for (const NamedLayout& layout : kLayouts) {
       if (!has_layout(weight.type, layout.layout)) continue;
+      const bool row_major = layout.layout == WeightLayout::kRowMajor;
       const std::string form = fmt::format("{}{}", weight.suffix, layout.suffix);
+      const std::string product = fmt::format("mat_vec_{}", form);
+      if (!row_major && !library.contains(product)) continue;
+      const std::string quantised = product + "_int8";
       wanted.push_back({&slot(table.mat_vec, weight.type, layout.layout),
-                        fmt::format("mat_vec_{}{}", form, int8 ? "_int8" : "")});
-      if (layout.layout == WeightLayout::kRowMajor) continue;
+                        quantise && library.contains(quantised) ? quantised : product});
+      if (row_major) continue;
       wanted.push_back(
           {&slot(table.repack, weight.type, layout.layout), fmt::format("repack_{}", form)});
     }

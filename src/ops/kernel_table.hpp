@@ -31,7 +31,10 @@ class KernelTable {
   ByType<ByLayout<Kernel>> mat_vec;
   ByType<ByLayout<Kernel>> repack;  ///< To a layout, from row-major.
 
-  /// @error kNotFound  The device lacks one of them.
+  /// Layouts other than row-major, and products that quantise activations, are there if the device
+  /// has them.
+  ///
+  /// @error kNotFound  The device lacks another one.
   [[nodiscard]] static Result<KernelTable> create(const Device& device, const Options& options);
 };
 

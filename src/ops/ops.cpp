@@ -10,16 +10,21 @@
 namespace segue::ops {
 namespace {
 
+/// Kernels count elements with 32 bits.
+bool require_count(CommandEncoder& encoder, const char* name, const Tensor& x) {
+  return require(encoder, x.element_count() <= UINT32_MAX,
+                 "{}: {}, which are {} elements; one dispatch takes at most {}.", name,
+                 describe("x", x), x.element_count(), UINT32_MAX);
+}
+
 /// Both shapes of add() and mul(): the second operand repeats after `period` elements.
 void record_elementwise(CommandEncoder& encoder, const Kernel& kernel, OpKind op, const char* name,
                         const Tensor& a, const Tensor& b, const Tensor& y) {
-  const bool broadcast = b.rows == 1 && b.columns == a.columns;
-  if (!require_tensor(encoder, name, "y", y, a.dtype, a.rows, a.columns) ||
-      !require(encoder, a.dtype == DType::kF32 && b.dtype == DType::kF32,
-               "{}: {} and {}; both must be F32.", name, describe("a", a), describe("b", b)) ||
-      !require(encoder, same_shape(a, b) || broadcast,
-               "{}: {} and {}; b must have a's shape, or one row of {} columns.", name,
-               describe("a", a), describe("b", b), a.columns)) {
+  const std::uint32_t b_rows = b.rows == 1 ? 1 : a.rows;
+  if (!require_tensor(encoder, name, "a", a, DType::kF32, a.rows, a.columns) ||
+      !require_tensor(encoder, name, "b", b, DType::kF32, b_rows, a.columns) ||
+      !require_tensor(encoder, name, "y", y, DType::kF32, a.rows, a.columns) ||
+      !require_count(encoder, name, a)) {
     return;
   }
   const auto count = static_cast<std::uint32_t>(a.element_count());
@@ -37,8 +42,10 @@ Result<Ops> Ops::create(const Device& device, const Options& options) {
 void Ops::embedding(CommandEncoder& encoder, const Tensor& table, const Tensor& tokens,
                     const Tensor& y) const {
   const Kernel& kernel = at(kernels_->embedding, table.dtype);
-  if (!require(encoder, static_cast<bool>(kernel), "embedding: {}; it has no embedding kernel.",
+  if (!require(encoder, static_cast<bool>(kernel),
+               "embedding: {}, but a table is F32, F16, BF16, Q8_0 or Q4_0.",
                describe("table", table)) ||
+      !require_view(encoder, "embedding", "table", table) ||
       !require_tensor(encoder, "embedding", "tokens", tokens, DType::kU32, 1, y.rows) ||
       !require_tensor(encoder, "embedding", "y", y, DType::kF32, y.rows, table.columns)) {
     return;
@@ -79,7 +86,8 @@ void Ops::mul(CommandEncoder& encoder, const Tensor& a, const Tensor& b, const T
 
 void Ops::silu(CommandEncoder& encoder, const Tensor& x, const Tensor& y) const {
   if (!require_tensor(encoder, "silu", "x", x, DType::kF32, x.rows, x.columns) ||
-      !require_tensor(encoder, "silu", "y", y, DType::kF32, x.rows, x.columns)) {
+      !require_tensor(encoder, "silu", "y", y, DType::kF32, x.rows, x.columns) ||
+      !require_count(encoder, "silu", x)) {
     return;
   }
   const auto count = static_cast<std::uint32_t>(x.element_count());
@@ -97,11 +105,11 @@ void Ops::mat_mul(CommandEncoder& encoder, const WeightMatrix& weights, const Te
                   const Tensor& y) const {
   const Tensor& w = weights.tensor;
   const Kernel& kernel = at(at(kernels_->mat_vec, w.dtype), weights.layout);
-  if (!require(encoder, static_cast<bool>(kernel), "mat_mul: {} in layout {}; it has no kernel.",
+  if (!require(encoder, static_cast<bool>(kernel),
+               "mat_mul: {} in layout {}, for which the device has no kernel.",
                describe("weights", w), to_string(weights.layout)) ||
-      !require(encoder, x.columns == w.columns && x.dtype == DType::kF32,
-               "mat_mul: {}; the weights of {} columns take F32 of as many.", describe("x", x),
-               w.columns) ||
+      !require_view(encoder, "mat_mul", "weights", w, weights.layout) ||
+      !require_tensor(encoder, "mat_mul", "x", x, DType::kF32, x.rows, w.columns) ||
       !require_tensor(encoder, "mat_mul", "y", y, DType::kF32, x.rows, w.rows)) {
     return;
   }
@@ -115,9 +123,9 @@ void Ops::rope(CommandEncoder& encoder, const Tensor& x, const Tensor& y,
   const std::uint32_t size = options.head_size;
   const std::uint32_t rotated = options.rotated != 0 ? options.rotated : size;
   if (!require(encoder, size != 0 && x.columns % size == 0,
-               "rope: {}; its columns must divide into heads of {}.", describe("x", x), size) ||
+               "rope: {}, but its columns must divide into heads of {}.", describe("x", x), size) ||
       !require(encoder, rotated % 2 == 0 && rotated <= size,
-               "rope: {} elements of a head rotate; it must be an even number of at most {}.",
+               "rope: {} elements of a head rotate, but it must be an even number of at most {}.",
                rotated, size) ||
       !require_tensor(encoder, "rope", "x", x, DType::kF32, x.rows, x.columns) ||
       !require_tensor(encoder, "rope", "y", y, DType::kF32, x.rows, x.columns)) {
@@ -133,8 +141,9 @@ void Ops::rope(CommandEncoder& encoder, const Tensor& x, const Tensor& y,
 void Ops::kv_append(CommandEncoder& encoder, const Tensor& x, const Tensor& cache,
                     std::uint32_t position) const {
   const Kernel& kernel = at(kernels_->kv_append, cache.dtype);
-  if (!require(encoder, static_cast<bool>(kernel), "kv_append: {}; it must be F32 or F16.",
+  if (!require(encoder, static_cast<bool>(kernel), "kv_append: {}, but a cache is F32 or F16.",
                describe("cache", cache)) ||
+      !require_view(encoder, "kv_append", "cache", cache) ||
       !require_tensor(encoder, "kv_append", "x", x, DType::kF32, x.rows, cache.columns) ||
       !require(encoder, position <= cache.rows && x.rows <= cache.rows - position,
                "kv_append: rows {} to {} are written, but the cache has {}.", position,
@@ -149,10 +158,10 @@ void Ops::attention(CommandEncoder& encoder, const Tensor& q, const Tensor& keys
                     const Tensor& values, const Tensor& y, const AttentionOptions& options) const {
   const Kernel& kernel = at(kernels_->attention, keys.dtype);
   const std::uint32_t size = options.head_size;
-  if (!require(encoder, static_cast<bool>(kernel), "attention: {}; it must be F32 or F16.",
+  if (!require(encoder, static_cast<bool>(kernel), "attention: {}, but a cache is F32 or F16.",
                describe("keys", keys)) ||
       !require(encoder, size != 0 && q.columns % size == 0 && keys.columns % size == 0,
-               "attention: {} and {}; their columns must divide into heads of {}.",
+               "attention: {} and {}, but their columns must divide into heads of {}.",
                describe("q", q), describe("keys", keys), size)) {
     return;
   }
@@ -161,8 +170,9 @@ void Ops::attention(CommandEncoder& encoder, const Tensor& q, const Tensor& keys
   if (!require(encoder, kv_heads != 0 && heads % kv_heads == 0,
                "attention: {} query heads do not share {} key heads evenly.", heads, kv_heads) ||
       !require(encoder, options.position < keys.rows && q.rows <= keys.rows - options.position,
-               "attention: tokens up to position {} attend to a cache of {} rows.",
-               std::uint64_t{options.position} + q.rows, keys.rows) ||
+               "attention: {} tokens from position {} on need {} rows, but the cache has {}.",
+               q.rows, options.position, std::uint64_t{options.position} + q.rows, keys.rows) ||
+      !require_view(encoder, "attention", "keys", keys) ||
       !require_tensor(encoder, "attention", "values", values, keys.dtype, keys.rows,
                       keys.columns) ||
       !require_tensor(encoder, "attention", "q", q, DType::kF32, q.rows, q.columns) ||
@@ -229,9 +239,13 @@ void Ops::repack(CommandEncoder& encoder, const WeightMatrix& source,
   const Tensor& to = destination.tensor;
   const Kernel& kernel = at(at(kernels_->repack, from.dtype), destination.layout);
   if (!require(encoder, static_cast<bool>(kernel) && source.layout == WeightLayout::kRowMajor,
-               "repack: {} from layout {} to {}; it has no kernel.", describe("source", from),
-               to_string(source.layout), to_string(destination.layout)) ||
-      !require_tensor(encoder, "repack", "destination", to, from.dtype, from.rows, from.columns)) {
+               "repack: {} in layout {}, which the device cannot bring into layout {}.",
+               describe("source", from), to_string(source.layout), to_string(destination.layout)) ||
+      !require(encoder, to.dtype == from.dtype && same_shape(to, from),
+               "repack: {} and {}, but both must have one type and shape.",
+               describe("source", from), describe("destination", to)) ||
+      !require_view(encoder, "repack", "source", from) ||
+      !require_view(encoder, "repack", "destination", to, destination.layout)) {
     return;
   }
   record(encoder, kernel, OpKind::kRepack, {from.view, to.view},

@@ -3,17 +3,32 @@
 
 #include <fmt/format.h>
 
+#include <cstddef>
 #include <cstdint>
 #include <initializer_list>
-#include <utility>
+#include <span>
+#include <string_view>
 
 #include "segue/encoder.hpp"
 #include "segue/kernel.hpp"
 #include "segue/tensor.hpp"
 
-// What every operation does around its kernel: check shapes, size the grid, append.
+// What every operation does around its kernel: check shapes, size the grid, append. Nothing is
+// formatted or allocated unless a check fails.
 
 namespace segue::ops {
+
+/// A tensor as messages write it: "x is [2, 192] F32".
+struct Described {
+  const char* name;
+  const Tensor& tensor;
+};
+[[nodiscard]] inline Described describe(const char* name, const Tensor& tensor) {
+  return {name, tensor};
+}
+
+/// Makes the recording fail with a sentence.
+void fail(CommandEncoder& encoder, fmt::string_view format, fmt::format_args args);
 
 /// Makes the recording fail with a sentence unless `holds`; returns `holds`.
 template <class... Args>
@@ -21,8 +36,7 @@ bool require(CommandEncoder& encoder, bool holds, fmt::format_string<Args...> fo
              Args&&... args) {
   if (holds) [[likely]]
     return true;
-  encoder.fail(
-      {ErrorCode::kInvalidArgument, fmt::format(format, std::forward<Args>(args)...), {}, {}, {}});
+  fail(encoder, format, fmt::make_format_args(args...));
   return false;
 }
 
@@ -30,12 +44,26 @@ inline bool same_shape(const Tensor& a, const Tensor& b) {
   return a.rows == b.rows && a.columns == b.columns;
 }
 
-/// "x is [2, 192] F32", for messages.
-std::string describe(const char* name, const Tensor& tensor);
+/// Whether the view of `tensor` has the bytes of its shape, in `layout`; makes the recording fail
+/// otherwise.
+bool require_view(CommandEncoder& encoder, const char* op, const char* name, const Tensor& tensor,
+                  WeightLayout layout = WeightLayout::kRowMajor);
 
-/// Whether `tensor` has this type and shape; makes the recording fail otherwise.
-bool require_tensor(CommandEncoder& encoder, const char* op, const char* name, const Tensor& tensor,
-                    DType dtype, std::uint32_t rows, std::uint32_t columns);
+/// require_tensor() for one that may not fit.
+bool check_tensor(CommandEncoder& encoder, const char* op, const char* name, const Tensor& tensor,
+                  DType dtype, std::uint32_t rows, std::uint32_t columns);
+
+/// Whether `tensor` has this type, shape and as many bytes; makes the recording fail otherwise.
+inline bool require_tensor(CommandEncoder& encoder, const char* op, const char* name,
+                           const Tensor& tensor, DType dtype, std::uint32_t rows,
+                           std::uint32_t columns) {
+  const bool four_bytes = dtype == DType::kF32 || dtype == DType::kU32;
+  if (four_bytes && tensor.dtype == dtype && tensor.rows == rows && tensor.columns == columns &&
+      tensor.view.size_bytes() == std::uint64_t{4} * rows * columns) [[likely]] {
+    return true;
+  }
+  return check_tensor(encoder, op, name, tensor, dtype, rows, columns);
+}
 
 /// Appends a dispatch whose last argument is `params`, over as many groups as `items` take.
 template <class Params>
@@ -46,10 +74,22 @@ void record(CommandEncoder& encoder, const Kernel& kernel, OpKind op,
   for (const KernelArg& view : views) args[count++] = view;
   args[count++] = KernelArg::bytes(params);
   const std::uint32_t per_group = kernel.signature().items_per_group;
+  const std::uint32_t group_count =
+      per_group == 1 ? items
+                     : items / per_group + static_cast<std::uint32_t>(items % per_group != 0);
   DispatchOptions options;
   options.op = op;
-  encoder.dispatch(kernel, std::span(args, count), groups((items + per_group - 1) / per_group),
-                   options);
+  encoder.dispatch(kernel, std::span(args, count), groups(group_count), options);
 }
 
 }  // namespace segue::ops
+
+template <>
+struct fmt::formatter<segue::ops::Described> {
+  constexpr auto parse(fmt::format_parse_context& context) { return context.begin(); }
+  auto format(const segue::ops::Described& described, fmt::format_context& context) const {
+    const segue::Tensor& tensor = described.tensor;
+    return fmt::format_to(context.out(), "{} is [{}, {}] {}", described.name, tensor.rows,
+                          tensor.columns, segue::to_string(tensor.dtype));
+  }
+};

@@ -5,23 +5,6 @@
 
 namespace segue::runtime {
 
-std::uint32_t IndexAllocator::take() {
-  const std::scoped_lock lock(mutex_);
-  if (!free_.empty()) {
-    const std::uint32_t index = free_.back();
-    free_.pop_back();
-    return index;
-  }
-  // Giving back happens where nothing may throw.
-  if (free_.capacity() <= next_) free_.reserve(2 * (std::size_t{next_} + 1));
-  return next_++;
-}
-
-void IndexAllocator::give_back(std::uint32_t index) {
-  const std::scoped_lock lock(mutex_);
-  free_.push_back(index);
-}
-
 DeviceCore::DeviceCore(std::shared_ptr<hal::Device> device, ResolvedOptions options)
     : log(base::parse_log_level(options.log_level).value_or(base::LogLevel::kWarn)),
       hal_(std::move(device)),

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "base/index_allocator.hpp"
 #include "base/log.hpp"
 #include "hal/hal.hpp"
 #include "runtime/memory_map.hpp"
@@ -52,18 +53,6 @@ class CounterSet {
   Atomics atomics_;
 };
 
-/// Hands out small numbers that are unique among the living, and takes them back. Thread-safe.
-class IndexAllocator {
- public:
-  [[nodiscard]] std::uint32_t take();
-  void give_back(std::uint32_t index);
-
- private:
-  std::mutex mutex_;
-  std::vector<std::uint32_t> free_;
-  std::uint32_t next_ = 0;
-};
-
 /// What buffers need of their device: no queue and no thread, so that the last buffer may go on any thread, a
 /// queue's own included. Thread-safe.
 class DeviceCore {
@@ -76,7 +65,7 @@ class DeviceCore {
   [[nodiscard]] const ResolvedOptions& options() const { return options_; }
 
   CounterSet counters;
-  IndexAllocator storage_indices;
+  base::IndexAllocator storage_indices;
   std::atomic<std::uint64_t> used_bytes{0};
   MemoryMap memories;
   const base::Logger log;

@@ -24,6 +24,7 @@ KernelArg KernelArg::at(const BufferView& view, std::uint64_t offset_bytes,
   return argument;
 }
 
+CommandEncoder::CommandEncoder() = default;
 CommandEncoder::CommandEncoder(std::unique_ptr<runtime::EncoderState> state)
     : state_(std::move(state)) {}
 CommandEncoder::CommandEncoder(CommandEncoder&&) noexcept = default;

@@ -143,8 +143,8 @@ class EncoderState {
   std::optional<OpKind> pending_op_;
   std::vector<BufferView> pending_reads_;
   std::vector<BufferView> pending_writes_;
-  std::vector<ir::NameId> scopes_;        // in the current list
-  std::vector<std::string> scope_names_;  // to enter them again in another list
+  std::vector<ir::NameId> scopes_;                 // in the current list
+  std::vector<std::string> scope_names_;           // to enter them again in another list
   ir::NameId building_label_ = ir::NameId::kNone;  // of the command that is being built
 
   Kernel bound_kernel_;

@@ -129,10 +129,10 @@ Result<> DeviceCore::wait_until_free(const AccessRange& range, WaitMode mode,
 bool DeviceCore::in_use(const ir::Storage& storage) {
   const std::lock_guard lock(in_flight_mutex_);
   return std::ranges::any_of(in_flight_, [&storage](const SubmissionState* submission) {
-    return !submission->retired &&
-           std::ranges::any_of(
-               submission->list.resources(),
-               [&storage](const ir::ResourceUse& use) { return use.storage == &storage; });
+    return !submission->retired && std::ranges::any_of(submission->list.resources(),
+                                                       [&storage](const ir::ResourceUse& use) {
+                                                         return use.storage == &storage;
+                                                       });
   });
 }
 

@@ -150,11 +150,12 @@ Result<Kernel> KernelLibraryState::compile(const KernelSource& source,
   Result<base::Ref<ir::Kernel>> compiled = device_->compile(source, constants);
   if (!compiled) {
     Error error = std::move(compiled).error();
-    error.message = fmt::format("Kernel \"{}\" does not compile: {}", source.name, error.message);
+    if (!error.message.contains(fmt::format("\"{}\"", source.name))) {
+      error.message = fmt::format("Kernel \"{}\" does not compile: {}", source.name, error.message);
+    }
     return std::unexpected(std::move(error));
   }
   ir::Kernel& kernel = **compiled;
-  kernel.index = next_index_.fetch_add(1, std::memory_order_relaxed);
   kernel.argument_count = static_cast<std::uint32_t>(kernel.signature.argument_count());
   kernel.compiled_by = device_.get();
   return Kernel(*std::move(compiled));

@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <atomic>
 #include <condition_variable>
 #include <cstddef>
-#include <cstdint>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -68,7 +66,6 @@ class KernelLibraryState {
               const SpecialisationPointer& specialisation, Result<Kernel> outcome);
 
   std::shared_ptr<hal::Device> device_;
-  std::atomic<std::uint32_t> next_index_{0};
   std::mutex replace_mutex_;  // one replace at a time; taken before mutex_
   mutable std::mutex mutex_;
   std::condition_variable compiled_;

@@ -5,7 +5,6 @@
 
 #include <utility>
 
-
 namespace segue::runtime {
 
 void SubmissionState::complete(hal::Outcome&& outcome) noexcept {

@@ -129,7 +129,7 @@ TEST(Session, EveryKernelMatters) {
   const std::vector<float> whole = story("");
   ASSERT_FALSE(whole.empty());
   EXPECT_EQ(story(""), whole);
-  for (const std::string& kernel :
+  for (const char* kernel :
        {"embedding_q8_0", "rms_norm", "mul", "mat_vec_q8_0_tile16_int8", "repack_q8_0_tile16",
         "rope_interleaved", "kv_append_f16", "attention_f16", "add", "silu_mul", "argmax"}) {
     const std::vector<float> without = story(kernel);

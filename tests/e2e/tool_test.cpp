@@ -10,6 +10,7 @@
 #include <fstream>
 #include <iterator>
 #include <string>
+#include <vector>
 
 #include "e2e/golden.hpp"
 
@@ -18,7 +19,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-struct Run {
+struct Ended {
   int exit_code = -1;
   std::string out;
   std::string err;
@@ -40,7 +41,7 @@ class Tool : public testing::Test {
   }
   void TearDown() override { fs::remove_all(folder_); }
 
-  Run run(const std::string& arguments) const {
+  Ended run(const std::string& arguments) const {
     const fs::path out = folder_ / "out", err = folder_ / "err";
     const std::string command = std::string(SEGUE_TOOL) + " " + arguments + " >" + out.string() +
                                 " 2>" + err.string() + " </dev/null";
@@ -55,32 +56,32 @@ std::string model(const std::string& format) { return " -m " + tales_model(forma
 
 TEST_F(Tool, GenerateStreamsTheTextAndOnlyTheText) {
   const GoldenPrompt golden = golden_prompts("f16")[0];
-  const Run run = this->run("generate" + model("f16") + "-p '" + golden.prompt +
-                            "' -n 160 --temp 0 --device host");
-  EXPECT_EQ(run.exit_code, 0);
-  EXPECT_EQ(run.out, " " + golden.greedy_text);
-  EXPECT_EQ(std::ranges::count(run.err, '\n'), 1);
+  const Ended ended =
+      run("generate" + model("f16") + "-p '" + golden.prompt + "' -n 160 --temp 0 --device host");
+  EXPECT_EQ(ended.exit_code, 0);
+  EXPECT_EQ(ended.out, " " + golden.greedy_text);
+  EXPECT_EQ(std::ranges::count(ended.err, '\n'), 1);
   for (const char* figure : {"160 tokens", "tok/s", "119 dispatches", "88 barriers", "elision"}) {
-    EXPECT_NE(run.err.find(figure), std::string::npos) << figure << " in " << run.err;
+    EXPECT_NE(ended.err.find(figure), std::string::npos) << figure << " in " << ended.err;
   }
 }
 
 TEST_F(Tool, EchoPutsThePromptFirst) {
-  const Run run = this->run("generate" + model("q8_0") +
-                            "-p 'Once upon a time' -n 5 --temp 0 --echo --device host");
-  EXPECT_EQ(run.out.rfind("Once upon a time there lived", 0), 0U) << run.out;
+  const Ended ended =
+      run("generate" + model("q8_0") + "-p 'Once upon a time' -n 5 --temp 0 --echo --device host");
+  EXPECT_EQ(ended.out.rfind("Once upon a time there lived", 0), 0U) << ended.out;
 }
 
 TEST_F(Tool, AnEmptyPromptStartsFromTheFirstTokenAlone) {
-  const Run run = this->run("generate" + model("q8_0") + "-p '' -n 12 --temp 0 --device host");
-  EXPECT_EQ(run.exit_code, 0);
-  EXPECT_FALSE(run.out.empty());
+  const Ended ended = run("generate" + model("q8_0") + "-p '' -n 12 --temp 0 --device host");
+  EXPECT_EQ(ended.exit_code, 0);
+  EXPECT_FALSE(ended.out.empty());
 }
 
 TEST_F(Tool, ASeedMakesSamplingRepeatable) {
   const std::string arguments =
       "generate" + model("q8_0") + "-n 40 --temp 1 --top-k 50 --top-p 0.9 --device host --seed ";
-  const Run first = run(arguments + "5");
+  const Ended first = run(arguments + "5");
   EXPECT_EQ(first.exit_code, 0);
   EXPECT_EQ(run(arguments + "5").out, first.out);
   EXPECT_NE(run(arguments + "6").out, first.out);
@@ -96,17 +97,17 @@ TEST_F(Tool, WrongUsageEndsWithTwo) {
 }
 
 TEST_F(Tool, HelpNamesTheCommands) {
-  const Run run = this->run("--help");
-  EXPECT_EQ(run.exit_code, 0);
+  const Ended ended = run("--help");
+  EXPECT_EQ(ended.exit_code, 0);
   for (const char* command : {"generate", "synth", "devices"}) {
-    EXPECT_NE(run.out.find(command), std::string::npos) << command;
+    EXPECT_NE(ended.out.find(command), std::string::npos) << command;
   }
 }
 
 TEST_F(Tool, DevicesListsTheHost) {
-  const Run run = this->run("devices");
-  EXPECT_EQ(run.exit_code, 0);
-  EXPECT_NE(run.out.find("host"), std::string::npos);
+  const Ended ended = run("devices");
+  EXPECT_EQ(ended.exit_code, 0);
+  EXPECT_NE(ended.out.find("host"), std::string::npos);
 }
 
 TEST_F(Tool, FailuresAreOneSentenceAndEndWithOne) {
@@ -115,29 +116,29 @@ TEST_F(Tool, FailuresAreOneSentenceAndEndWithOne) {
   std::ofstream(folder_ / "cut.gguf", std::ios::binary) << whole.substr(0, whole.size() / 2);
   const std::string folder = folder_.string();
   const std::string long_prompt(6000, 'x');
-  for (const std::string& arguments :
-       {"-m " + folder + "/missing.gguf", "-m " + folder, "-m " + folder + "/noise.gguf",
-        "-m " + folder + "/cut.gguf", model("q8_0") + "--device teapot",
-        model("q8_0") + "--device host:x", model("q8_0") + "-p " + long_prompt}) {
-    const Run run = this->run("generate -n 4 " + arguments);
-    EXPECT_EQ(run.exit_code, 1) << arguments.substr(0, 80);
-    EXPECT_TRUE(run.out.empty()) << run.out;
-    EXPECT_EQ(run.err.rfind("segue: ", 0), 0U) << run.err;
-    EXPECT_EQ(std::ranges::count(run.err, '\n'), 1) << run.err;
+  for (const std::string& arguments : std::vector<std::string>{
+           "-m " + folder + "/missing.gguf", "-m " + folder, "-m " + folder + "/noise.gguf",
+           "-m " + folder + "/cut.gguf", model("q8_0") + "--device teapot",
+           model("q8_0") + "--device host:x", model("q8_0") + "-p " + long_prompt}) {
+    const Ended ended = run("generate -n 4 " + arguments);
+    EXPECT_EQ(ended.exit_code, 1) << arguments.substr(0, 80);
+    EXPECT_TRUE(ended.out.empty()) << ended.out;
+    EXPECT_EQ(ended.err.rfind("segue: ", 0), 0U) << ended.err;
+    EXPECT_EQ(std::ranges::count(ended.err, '\n'), 1) << ended.err;
   }
 }
 
 TEST_F(Tool, SynthWritesAModelThatGenerateRuns) {
   const std::string file = (folder_ / "own.gguf").string();
-  const Run synth =
+  const Ended synth =
       run("synth --layers 2 --width 64 --heads 4 --kv-heads 2 --head-size 32 --ffn 96 "
           "--vocab 300 --context 64 --type q4_0 --tied -o " +
           file);
   EXPECT_EQ(synth.exit_code, 0) << synth.err;
   EXPECT_TRUE(synth.out.empty());
-  const Run generate = run("generate -m " + file + " -p hello -n 20 --temp 0 --device host");
+  const Ended generate = run("generate -m " + file + " -p hello -n 20 --temp 0 --device host");
   EXPECT_EQ(generate.exit_code, 0) << generate.err;
-  const Run refused = run("synth --shape llama-9 -o " + file);
+  const Ended refused = run("synth --shape llama-9 -o " + file);
   EXPECT_EQ(refused.exit_code, 1);
   EXPECT_NE(refused.err.find("llama-3.2-1b"), std::string::npos) << refused.err;
 }

@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <thread>
 #include <utility>
 
 #include "runtime/device_state.hpp"
@@ -39,13 +40,19 @@ class FakeMemory final : public hal::Memory {
 };
 
 struct FakeKernel final : ir::Kernel {
-  explicit FakeKernel(std::shared_ptr<std::atomic<int>> live_kernels)
-      : live(std::move(live_kernels)) {
+  FakeKernel(std::shared_ptr<std::atomic<int>> live_kernels,
+             std::shared_ptr<base::IndexAllocator> kernel_indices)
+      : live(std::move(live_kernels)), indices(std::move(kernel_indices)) {
+    index = indices->take();
     ++*live;
   }
-  ~FakeKernel() override { --*live; }
+  ~FakeKernel() override {
+    --*live;
+    indices->give_back(index);
+  }
   FakeBody body;
   std::shared_ptr<std::atomic<int>> live;
+  std::shared_ptr<base::IndexAllocator> indices;
 };
 
 /// The address of a storage's first byte, also where the host is not meant to see it.
@@ -123,7 +130,10 @@ Parameter bytes_parameter(std::string name, std::uint32_t size_bytes) {
   return parameter;
 }
 
-FakeQueue::~FakeQueue() { device_.finish(*this); }
+FakeQueue::~FakeQueue() {
+  device_.finish(*this);
+  while (completing_.load() != 0) std::this_thread::yield();
+}
 
 Result<> FakeQueue::submit(hal::Job& job) {
   if (auto error = device_.injected("submit", ErrorCode::kBackend))
@@ -147,6 +157,17 @@ std::vector<hal::Job*> FakeQueue::pending() const {
 }
 
 bool FakeQueue::complete_next(std::optional<Error> error) {
+  class Completing {
+   public:
+    explicit Completing(std::atomic<int>& running) : running_(running) { ++running_; }
+    Completing(const Completing&) = delete;
+    Completing& operator=(const Completing&) = delete;
+    ~Completing() { --running_; }
+
+   private:
+    std::atomic<int>& running_;
+  };
+  const Completing completing(completing_);
   hal::Job* job = nullptr;
   {
     const std::scoped_lock lock(mutex_);
@@ -231,7 +252,7 @@ Result<base::Ref<ir::Kernel>> FakeDevice::compile(const KernelSource& source,
   if (options.on_compile) options.on_compile(source, constants);
   if (auto error = injected("compile", ErrorCode::kCompileFailed))
     return std::unexpected(*std::move(error));
-  auto* const kernel = new FakeKernel(live_kernels_);
+  auto* const kernel = new FakeKernel(live_kernels_, kernel_indices_);
   base::Ref<ir::Kernel> owner(kernel);
   kernel->name = source.name;
   kernel->signature = source.signature;

@@ -13,6 +13,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/index_allocator.hpp"
 #include "hal/hal.hpp"
 #include "segue/device.hpp"
 
@@ -83,6 +84,7 @@ class FakeQueue final : public hal::Queue {
   FakeDevice& device_;
   mutable std::mutex mutex_;
   std::vector<hal::Job*> pending_;
+  std::atomic<int> completing_{0};  ///< Threads in complete_next().
 };
 
 class FakeDevice final : public hal::Device {
@@ -131,6 +133,7 @@ class FakeDevice final : public hal::Device {
   std::vector<FakeQueue*> queues_;
   std::shared_ptr<std::atomic<int>> live_memories_ = std::make_shared<std::atomic<int>>(0);
   std::shared_ptr<std::atomic<int>> live_kernels_ = std::make_shared<std::atomic<int>>(0);
+  std::shared_ptr<base::IndexAllocator> kernel_indices_ = std::make_shared<base::IndexAllocator>();
   std::atomic<int> allocations_{0};
   std::atomic<int> compilations_{0};
   std::atomic<int> clock_{0};

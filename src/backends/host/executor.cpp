@@ -13,12 +13,11 @@
 namespace segue::host {
 namespace {
 
-// A group below this is done before a second thread could help: a hand-over between two awake
-// threads costs 0.2 to 0.5 us each way, in which one core reads this much from its second-level
-// cache.
-constexpr std::uint64_t kSharedFromBytes = std::uint64_t{24} << 10;
-// Chunks smaller than this cost more to claim and to call than they balance.
-constexpr std::uint64_t kMinChunkBytes = std::uint64_t{8} << 10;
+// A smaller group is done before a second thread pays: handing over and joining take 0.3 to 1 us
+// together between two threads that are awake, in which one core reads 10 to 40 KiB of weights.
+constexpr std::uint64_t kSharedFromBytes = std::uint64_t{128} << 10;
+// Smaller chunks cost more to claim and to call than they balance.
+constexpr std::uint64_t kMinChunkBytes = std::uint64_t{32} << 10;
 // What calling a kernel costs, in bytes that could have been read meanwhile.
 constexpr std::uint64_t kCallBytes = 512;
 constexpr std::uint64_t kChunksPerThread = 4;  // enough to balance threads of unequal speed

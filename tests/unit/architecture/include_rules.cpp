@@ -35,7 +35,7 @@ const std::array<Room, 14>& rooms() {
       {"ops", {"base"}},
       {"verify", {"base"}},
       {"llama", {"ops", "base"}},
-      {"tools", {"llama"}},
+      {"tools", {"llama", "base"}},
   }};
   return kRooms;
 }
@@ -46,8 +46,9 @@ struct UpperHeader {
   std::vector<std::string_view> readers;
 };
 
-const std::array<UpperHeader, 3>& upper_headers() {
-  static const std::array<UpperHeader, 3> kHeaders{{
+const std::array<UpperHeader, 4>& upper_headers() {
+  static const std::array<UpperHeader, 4> kHeaders{{
+      {"segue/open", {"open", "tools", "examples"}},
       {"segue/ops", {"ops", "verify", "llama", "tools", "examples"}},
       {"segue/verify", {"verify", "tools", "examples"}},
       {"segue/llama", {"llama", "tools", "examples"}},

@@ -50,6 +50,8 @@ TEST(IncludeRules, LowerRoomsMayNotIncludeUpperOnes) {
   EXPECT_FALSE(allowed("src/backends/host/a.cpp", "#include \"backends/vulkan/device.hpp\""));
   EXPECT_FALSE(allowed("src/ops/a.cpp", "#include \"runtime/device.hpp\""));
   EXPECT_FALSE(allowed("src/llama/a.cpp", "#include \"ir/command_list.hpp\""));
+  EXPECT_FALSE(allowed("src/runtime/a.cpp", "#include \"segue/open.hpp\""));
+  EXPECT_FALSE(allowed("src/runtime/a.cpp", "#include \"backends/host/host_device.hpp\""));
   EXPECT_FALSE(allowed("tools/segue/a.cpp", "#include \"graph/plan.hpp\""));
   EXPECT_FALSE(allowed("examples/a.cpp", "#include \"base/fail.hpp\""));
 }
@@ -60,6 +62,8 @@ TEST(IncludeRules, TheDirectionOfTheRoomsIsAllowed) {
   EXPECT_TRUE(allowed("src/runtime/a.cpp", "#include \"graph/plan.hpp\""));
   EXPECT_TRUE(allowed("src/backends/host/kernels/a.cpp", "#include \"backends/host/abi.hpp\""));
   EXPECT_TRUE(allowed("src/backends/host/a.cpp", "#include \"hal/hal.hpp\""));
+  EXPECT_TRUE(allowed("src/open/a.cpp", "#include \"backends/host/host_device.hpp\""));
+  EXPECT_TRUE(allowed("src/open/a.cpp", "#include \"runtime/device_state.hpp\""));
   EXPECT_TRUE(allowed("src/llama/a.cpp", "#include \"ops/names.hpp\""));
   EXPECT_TRUE(allowed("src/base/a.cpp", "#include <fmt/format.h>"));
   EXPECT_TRUE(allowed("tests/unit/a.cpp", "#include \"runtime/device.hpp\""));

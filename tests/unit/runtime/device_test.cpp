@@ -5,8 +5,6 @@
 #include <gtest/gtest.h>
 
 #include <array>
-#include <set>
-#include <thread>
 #include <vector>
 
 #include "runtime/device_core.hpp"
@@ -136,38 +134,6 @@ TEST(Device, HandlesMayGoInAnyOrder) {  // row K5
   buffer = {};
   EXPECT_EQ(setup.hal->live_memories(), 0);
   EXPECT_EQ(setup.hal.use_count(), 1) << "nothing keeps the backend";
-}
-
-TEST(IndexAllocator, HandsOutNumbersThatAreUniqueAmongTheLiving) {
-  runtime::IndexAllocator indices;
-  EXPECT_EQ(indices.take(), 0u);
-  EXPECT_EQ(indices.take(), 1u);
-  EXPECT_EQ(indices.take(), 2u);
-  indices.give_back(1);
-  EXPECT_EQ(indices.take(), 1u);
-  EXPECT_EQ(indices.take(), 3u);
-}
-
-TEST(IndexAllocator, WorksOnSeveralThreads) {  // row K5
-  runtime::IndexAllocator indices;
-  {
-    std::vector<std::jthread> threads;
-    for (int t = 0; t < 4; ++t) {
-      threads.emplace_back([&indices] {
-        std::vector<std::uint32_t> mine;
-        for (int i = 0; i < 1000; ++i) {
-          mine.push_back(indices.take());
-          if (i % 3 == 0) {
-            indices.give_back(mine.back());
-            mine.pop_back();
-          }
-        }
-        ASSERT_EQ(std::set<std::uint32_t>(mine.begin(), mine.end()).size(), mine.size());
-        for (const std::uint32_t index : mine) indices.give_back(index);
-      });
-    }
-  }
-  EXPECT_LT(indices.take(), 4000u);
 }
 
 }  // namespace

@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "runtime/encoder_fixture.hpp"
+#include "unit/runtime/encoder_fixture.hpp"
 
 namespace segue {
 namespace {

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Which barriers a recording gets, why, and who decides.
+#include <algorithm>
+#include <array>
+#include <bitset>
 #include <cstdint>
-#include <cstdlib>
 #include <random>
 #include <vector>
 
-#include "runtime/encoder_fixture.hpp"
+#include "unit/runtime/encoder_fixture.hpp"
 #include "support/test_seed.hpp"
 
 namespace segue {
@@ -145,10 +147,10 @@ TEST_F(EncoderBarrierTest, StartTheNextGroupWithTheDispatchThatNeedsThem) {  // 
 }
 
 TEST_F(EncoderBarrierTest, AreAsFewAsRecordedOrderAllows) {  // row C4
-  const std::uint32_t seed = test::test_seed();
-  SCOPED_TRACE(testing::Message() << "SEGUE_TEST_SEED=" << seed);
-  std::mt19937 random(seed);
-  const auto below = [&random](std::uint32_t limit) { return random() % limit; };
+  std::mt19937_64 random(test::test_seed());
+  const auto below = [&random](std::uint32_t limit) {
+    return static_cast<std::uint32_t>(random() % limit);
+  };
   struct Touch {
     int buffer;
     std::uint64_t begin, end;
@@ -182,7 +184,7 @@ TEST_F(EncoderBarrierTest, AreAsFewAsRecordedOrderAllows) {  // row C4
           legal = legal && ((cuts & between) != 0 || !conflict(touches[i], touches[j]));
         }
       }
-      if (legal) fewest = std::min<std::uint64_t>(fewest, std::popcount(cuts));
+      if (legal) fewest = std::min<std::uint64_t>(fewest, std::bitset<32>(cuts).count());
     }
     ASSERT_EQ(inferred(encoder), fewest);
     std::size_t group_of[16] = {};

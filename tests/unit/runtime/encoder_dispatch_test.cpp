@@ -6,7 +6,7 @@
 #include <numeric>
 #include <vector>
 
-#include "runtime/encoder_fixture.hpp"
+#include "unit/runtime/encoder_fixture.hpp"
 
 namespace segue {
 namespace {

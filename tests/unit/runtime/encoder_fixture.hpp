@@ -15,6 +15,8 @@
 #include <vector>
 
 #include "hal/hal.hpp"
+#include "runtime/buffer_state.hpp"
+#include "runtime/submission_state.hpp"
 #include "segue/device.hpp"
 #include "support/fake_hal.hpp"
 

@@ -23,29 +23,23 @@ namespace {
 
 /// Rows of the cache whose weights are on the stack at a time; whole vectors.
 constexpr std::size_t kChunkRows = 256;
+/// Most query heads that read a row of the cache together: their sums fit into registers.
+constexpr std::size_t kMostHeads = kLanes >= 16 ? 4 : 2;
+/// Rows that are multiplied together.
+constexpr std::size_t kRows = kLanes >= 4 ? 4 : 1;
 
-/// One query head of one token.
+/// Neighbouring query heads of one token that read the same key and value head.
 template <class T>
-struct Head {
+struct Heads {
   const float* query;
   const T* keys;    ///< Of the first row.
   const T* values;  ///< Of the first row.
   float* y;
   std::size_t stride;  ///< Elements from row to row of the cache.
-  std::size_t size;    ///< Elements of the head.
+  std::size_t size;    ///< Elements of a head.
   float scale;
 };
 
-#if HWY_MAX_BYTES >= 16
-/// Within blocks of four lanes: the sums over each block of four vectors, in their order.
-HWY_INLINE FloatVec sums_in_blocks(const FloatVec* v) {
-  const FloatVec even =
-      hn::Add(hn::InterleaveLower(v[0], v[2]), hn::InterleaveUpper(kFloats, v[0], v[2]));
-  const FloatVec odd =
-      hn::Add(hn::InterleaveLower(v[1], v[3]), hn::InterleaveUpper(kFloats, v[1], v[3]));
-  return hn::Add(hn::InterleaveLower(even, odd), hn::InterleaveUpper(kFloats, even, odd));
-}
-#endif
 #if HWY_MAX_BYTES >= 32
 /// The sums of the lower and upper half of `a`, then those of `b`.
 HWY_INLINE FloatVec sums_of_halves(FloatVec a, FloatVec b) {
@@ -53,51 +47,87 @@ HWY_INLINE FloatVec sums_of_halves(FloatVec a, FloatVec b) {
 }
 #endif
 
-/// The sums over the lanes of kLanes vectors, in their order. Each sum adds its lanes in the same
-/// tree.
-HWY_INLINE FloatVec sums_of_lanes(const FloatVec (&v)[kLanes]) {
-#if HWY_MAX_BYTES >= 64
-  const FloatVec even = sums_of_halves(sums_in_blocks(v), sums_in_blocks(v + 8));
-  const FloatVec odd = sums_of_halves(sums_in_blocks(v + 4), sums_in_blocks(v + 12));
-  return hn::OddEvenBlocks(hn::Add(odd, hn::SwapAdjacentBlocks(odd)),
-                           hn::Add(even, hn::SwapAdjacentBlocks(even)));
-#elif HWY_MAX_BYTES >= 32
-  return sums_of_halves(sums_in_blocks(v), sums_in_blocks(v + 4));
-#elif HWY_MAX_BYTES >= 16
-  return sums_in_blocks(v);
+/// Within blocks of four lanes: the sums over each block of four vectors, in their order.
+HWY_INLINE FloatVec sums_in_blocks(const FloatVec (&v)[kRows]) {
+#if HWY_MAX_BYTES >= 16
+  const FloatVec even =
+      hn::Add(hn::InterleaveLower(v[0], v[2]), hn::InterleaveUpper(kFloats, v[0], v[2]));
+  const FloatVec odd =
+      hn::Add(hn::InterleaveLower(v[1], v[3]), hn::InterleaveUpper(kFloats, v[1], v[3]));
+  return hn::Add(hn::InterleaveLower(even, odd), hn::InterleaveUpper(kFloats, even, odd));
 #else
   return v[0];
 #endif
 }
 
-/// scores[i] = scale * query . keys[row + i] for i < count, and -infinity up to the next whole
-/// vector.
-template <class T>
-HWY_INLINE void score_rows(const Head<T>& head, std::size_t row, std::size_t count, float* scores) {
-  const FloatVec scale = hn::Set(kFloats, head.scale);
-  for (std::size_t i = 0; i < count; i += kLanes) {
-    const T* keys[kLanes];
-    FloatVec products[kLanes];
-    HWY_UNROLL(16) for (std::size_t r = 0; r < kLanes; ++r) {
-      keys[r] = head.keys + (row + std::min(i + r, count - 1)) * head.stride;
-      products[r] = hn::Zero(kFloats);
-    }
-    std::size_t d = 0;
-    for (; d + kLanes <= head.size; d += kLanes) {
-      const FloatVec query = load_floats(head.query + d);
-      HWY_UNROLL(16) for (std::size_t r = 0; r < kLanes; ++r) {
-        products[r] = hn::MulAdd(query, load_floats(keys[r] + d), products[r]);
-      }
-    }
-    if (d < head.size) {
-      const FloatVec query = load_some(head.query + d, head.size - d);
-      for (std::size_t r = 0; r < kLanes; ++r) {
-        products[r] = hn::MulAdd(query, load_some(keys[r] + d, head.size - d), products[r]);
-      }
-    }
-    hn::Store(hn::Mul(sums_of_lanes(products), scale), kFloats, scores + i);
+/// Across blocks: from the results of sums_in_blocks() for kLanes vectors to their sums, in order.
+HWY_INLINE FloatVec sums_of_blocks(const FloatVec (&quads)[kLanes / kRows]) {
+#if HWY_MAX_BYTES >= 64
+  const FloatVec even = sums_of_halves(quads[0], quads[2]);
+  const FloatVec odd = sums_of_halves(quads[1], quads[3]);
+  return hn::OddEvenBlocks(hn::Add(odd, hn::SwapAdjacentBlocks(odd)),
+                           hn::Add(even, hn::SwapAdjacentBlocks(even)));
+#elif HWY_MAX_BYTES >= 32
+  return sums_of_halves(quads[0], quads[1]);
+#else
+  return quads[0];
+#endif
+}
+
+/// The products of kRows keys with each query, not yet added up over the lanes.
+template <std::size_t kHeads, class T>
+HWY_INLINE void multiply_keys(const Heads<T>& heads, const T* const (&keys)[kRows],
+                              FloatVec (&products)[kHeads][kRows]) {
+  HWY_UNROLL(4) for (auto& row : products) {
+    HWY_UNROLL(4) for (FloatVec& product : row) product = hn::Zero(kFloats);
   }
-  for (std::size_t i = count; i % kLanes != 0; ++i) scores[i] = -kInfinity;
+  std::size_t d = 0;
+  for (; d + kLanes <= heads.size; d += kLanes) {
+    FloatVec key[kRows];
+    HWY_UNROLL(4) for (std::size_t r = 0; r < kRows; ++r) key[r] = load_floats(keys[r] + d);
+    HWY_UNROLL(4) for (std::size_t h = 0; h < kHeads; ++h) {
+      const FloatVec query = load_floats(heads.query + h * heads.size + d);
+      HWY_UNROLL(4) for (std::size_t r = 0; r < kRows; ++r) {
+        products[h][r] = hn::MulAdd(query, key[r], products[h][r]);
+      }
+    }
+  }
+  if (d == heads.size) return;
+  const std::size_t rest = heads.size - d;
+  for (std::size_t h = 0; h < kHeads; ++h) {
+    const FloatVec query = load_some(heads.query + h * heads.size + d, rest);
+    for (std::size_t r = 0; r < kRows; ++r) {
+      products[h][r] = hn::MulAdd(query, load_some(keys[r] + d, rest), products[h][r]);
+    }
+  }
+}
+
+/// scores[h][i] = scale * query h . key of row + i for i < count, and -infinity up to the next
+/// whole vector.
+template <std::size_t kHeads, class T>
+HWY_INLINE void score_rows(const Heads<T>& heads, std::size_t row, std::size_t count,
+                           float (&scores)[kHeads][kChunkRows]) {
+  const FloatVec scale = hn::Set(kFloats, heads.scale);
+  const T* const first = heads.keys + row * heads.stride;
+  for (std::size_t i = 0; i < count; i += kLanes) {
+    FloatVec quads[kHeads][kLanes / kRows];
+    HWY_UNROLL(4) for (std::size_t quad = 0; quad < kLanes / kRows; ++quad) {
+      const T* keys[kRows];
+      HWY_UNROLL(4) for (std::size_t r = 0; r < kRows; ++r) {
+        keys[r] = first + std::min(i + quad * kRows + r, count - 1) * heads.stride;
+      }
+      FloatVec products[kHeads][kRows];
+      multiply_keys(heads, keys, products);
+      HWY_UNROLL(4)
+      for (std::size_t h = 0; h < kHeads; ++h) quads[h][quad] = sums_in_blocks(products[h]);
+    }
+    HWY_UNROLL(4) for (std::size_t h = 0; h < kHeads; ++h) {
+      hn::Store(hn::Mul(sums_of_blocks(quads[h]), scale), kFloats, scores[h] + i);
+    }
+  }
+  for (std::size_t i = count; i % kLanes != 0; ++i) {
+    for (std::size_t h = 0; h < kHeads; ++h) scores[h][i] = -kInfinity;
+  }
 }
 
 /// scores[i] = exp(scores[i] - largest); returns their sum.
@@ -111,64 +141,73 @@ HWY_INLINE float exponentiate(float* scores, std::size_t count, float largest) {
   return sum_of_lanes(sum);
 }
 
-/// Adds weights[i] * values[row + i] to kVectors vectors of y; four sums each hide the latency of
-/// additions.
-template <std::size_t kVectors, class T>
-HWY_INLINE void add_values(const T* values, std::size_t stride, const float* weights,
-                           std::size_t count, bool first, float* y) {
-  FloatVec sums[4][kVectors];
-  HWY_UNROLL(4) for (auto& chain : sums) {
-    HWY_UNROLL(4) for (FloatVec& sum : chain) sum = hn::Zero(kFloats);
+/// Adds weights[h][i] * value of row + i, elements d to d + kVectors * kLanes, to each y. Even and
+/// odd rows have sums of their own, to hide the latency of additions.
+template <std::size_t kVectors, std::size_t kHeads, class T>
+HWY_INLINE void add_values(const Heads<T>& heads, std::size_t row, std::size_t count, std::size_t d,
+                           const float (&weights)[kHeads][kChunkRows]) {
+  FloatVec sums[2][kHeads][kVectors];
+  HWY_UNROLL(2) for (auto& chain : sums) {
+    HWY_UNROLL(4) for (auto& of_head : chain) {
+      HWY_UNROLL(2) for (FloatVec& sum : of_head) sum = hn::Zero(kFloats);
+    }
   }
-  std::size_t i = 0;
-  for (; i + 4 <= count; i += 4) {
-    HWY_UNROLL(4) for (std::size_t k = 0; k < 4; ++k) {
-      const FloatVec weight = hn::Set(kFloats, weights[i + k]);
-      const T* const from = values + (i + k) * stride;
-      HWY_UNROLL(4) for (std::size_t n = 0; n < kVectors; ++n) {
-        sums[k][n] = hn::MulAdd(weight, load_floats(from + n * kLanes), sums[k][n]);
+  const T* values = heads.values + row * heads.stride + d;
+  const auto add_row = [&](FloatVec(&chain)[kHeads][kVectors], std::size_t i) HWY_ATTR {
+    FloatVec value[kVectors];
+    HWY_UNROLL(2)
+    for (std::size_t n = 0; n < kVectors; ++n) value[n] = load_floats(values + n * kLanes);
+    HWY_UNROLL(4) for (std::size_t h = 0; h < kHeads; ++h) {
+      const FloatVec weight = hn::Set(kFloats, weights[h][i]);
+      HWY_UNROLL(2) for (std::size_t n = 0; n < kVectors; ++n) {
+        chain[h][n] = hn::MulAdd(weight, value[n], chain[h][n]);
       }
     }
+    values += heads.stride;
+  };
+  std::size_t i = 0;
+  for (; i + 2 <= count; i += 2) {
+    add_row(sums[0], i);
+    add_row(sums[1], i + 1);
   }
-  for (; i < count; ++i) {
-    const FloatVec weight = hn::Set(kFloats, weights[i]);
-    HWY_UNROLL(4) for (std::size_t n = 0; n < kVectors; ++n) {
-      sums[0][n] = hn::MulAdd(weight, load_floats(values + i * stride + n * kLanes), sums[0][n]);
+  if (i < count) add_row(sums[0], i);
+  HWY_UNROLL(4) for (std::size_t h = 0; h < kHeads; ++h) {
+    float* const y = heads.y + h * heads.size + d;
+    HWY_UNROLL(2) for (std::size_t n = 0; n < kVectors; ++n) {
+      FloatVec sum = hn::Add(sums[0][h][n], sums[1][h][n]);
+      if (row != 0) sum = hn::Add(sum, load_floats(y + n * kLanes));
+      store_floats(sum, y + n * kLanes);
     }
   }
-  HWY_UNROLL(4) for (std::size_t n = 0; n < kVectors; ++n) {
-    FloatVec sum = hn::Add(hn::Add(sums[0][n], sums[1][n]), hn::Add(sums[2][n], sums[3][n]));
-    if (!first) sum = hn::Add(sum, load_floats(y + n * kLanes));
-    store_floats(sum, y + n * kLanes);
+}
+
+/// The same for the last elements of a head that are not a whole vector.
+template <std::size_t kHeads, class T>
+HWY_INLINE void add_last_values(const Heads<T>& heads, std::size_t row, std::size_t count,
+                                std::size_t d, const float (&weights)[kHeads][kChunkRows]) {
+  const std::size_t rest = heads.size - d;
+  for (std::size_t h = 0; h < kHeads; ++h) {
+    float* const y = heads.y + h * heads.size + d;
+    FloatVec sum = row == 0 ? hn::Zero(kFloats) : load_some(y, rest);
+    for (std::size_t i = 0; i < count; ++i) {
+      const FloatVec value = load_some(heads.values + (row + i) * heads.stride + d, rest);
+      sum = hn::MulAdd(hn::Set(kFloats, weights[h][i]), value, sum);
+    }
+    store_some(sum, y, rest);
   }
 }
 
-/// The last elements of a head that are not a whole vector.
-template <class T>
-HWY_INLINE void add_some_values(const T* values, std::size_t stride, const float* weights,
-                                std::size_t count, bool first, float* y, std::size_t elements) {
-  FloatVec sum = first ? hn::Zero(kFloats) : load_some(y, elements);
-  for (std::size_t i = 0; i < count; ++i) {
-    sum = hn::MulAdd(hn::Set(kFloats, weights[i]), load_some(values + i * stride, elements), sum);
-  }
-  store_some(sum, y, elements);
-}
-
-template <class T>
-HWY_INLINE void add_chunk(const Head<T>& head, std::size_t row, std::size_t count,
-                          const float* weights) {
-  const T* const values = head.values + row * head.stride;
-  const bool first = row == 0;
+template <std::size_t kHeads, class T>
+HWY_INLINE void add_chunk(const Heads<T>& heads, std::size_t row, std::size_t count,
+                          const float (&weights)[kHeads][kChunkRows]) {
   std::size_t d = 0;
-  for (; d + 2 * kLanes <= head.size; d += 2 * kLanes) {
-    add_values<2>(values + d, head.stride, weights, count, first, head.y + d);
-  }
-  if (d + kLanes <= head.size) {
-    add_values<1>(values + d, head.stride, weights, count, first, head.y + d);
+  for (; d + 2 * kLanes <= heads.size; d += 2 * kLanes)
+    add_values<2>(heads, row, count, d, weights);
+  if (d + kLanes <= heads.size) {
+    add_values<1>(heads, row, count, d, weights);
     d += kLanes;
   }
-  if (d < head.size)
-    add_some_values(values + d, head.stride, weights, count, first, head.y + d, head.size - d);
+  if (d < heads.size) add_last_values(heads, row, count, d, weights);
 }
 
 HWY_INLINE void scale_by(float factor, float* y, std::size_t count) {
@@ -181,45 +220,67 @@ HWY_INLINE void scale_by(float factor, float* y, std::size_t count) {
 
 /// Softmax as the rows pass by (Milakov & Gimelshein, "Online normalizer calculation for softmax",
 /// 2018), chunk by chunk: sums so far are relative to the largest score so far, and are rescaled
-/// when it grows.
-template <class T>
-void attend(const Head<T>& head, std::size_t rows) {
-  HWY_ALIGN float weights[kChunkRows];
-  float largest = -kInfinity;
-  float sum = 0.0F;
+/// when it grows. Each head's operations and their order are the same, however many heads there
+/// are.
+template <std::size_t kHeads, class T>
+void attend(const Heads<T>& heads, std::size_t rows) {
+  HWY_ALIGN float weights[kHeads][kChunkRows];
+  float largest[kHeads];
+  float sum[kHeads] = {};
+  std::fill_n(largest, kHeads, -kInfinity);
   for (std::size_t row = 0; row < rows; row += kChunkRows) {
     const std::size_t count = std::min(rows - row, kChunkRows);
-    score_rows(head, row, count, weights);
-    const float grown = std::max(largest, largest_of(weights, count));
-    if (row != 0 && grown > largest) {
-      const float factor = hn::GetLane(exp(hn::Set(kFloats, largest - grown)));
-      sum *= factor;
-      scale_by(factor, head.y, head.size);
+    score_rows(heads, row, count, weights);
+    for (std::size_t h = 0; h < kHeads; ++h) {
+      const float grown = std::max(largest[h], largest_of(weights[h], count));
+      if (row != 0 && grown > largest[h]) {
+        const float factor = hn::GetLane(exp(hn::Set(kFloats, largest[h] - grown)));
+        sum[h] *= factor;
+        scale_by(factor, heads.y + h * heads.size, heads.size);
+      }
+      largest[h] = grown;
+      sum[h] += exponentiate(weights[h], count, grown);
     }
-    largest = grown;
-    sum += exponentiate(weights, count, largest);
-    add_chunk(head, row, count, weights);
+    add_chunk(heads, row, count, weights);
   }
-  scale_by(1.0F / sum, head.y, head.size);
+  for (std::size_t h = 0; h < kHeads; ++h)
+    scale_by(1.0F / sum[h], heads.y + h * heads.size, heads.size);
+}
+
+template <class T>
+HWY_INLINE void attend_heads(const Heads<T>& heads, std::size_t count, std::size_t rows) {
+  switch (count) {
+    case 1: return attend<1>(heads, rows);
+    case 2: return attend<2>(heads, rows);
+#if HWY_MAX_BYTES >= 64
+    case 3: return attend<3>(heads, rows);
+    case 4: return attend<4>(heads, rows);
+#endif
+  }
 }
 
 template <class T>
 HWY_INLINE void attention(const KernelContext& work, const float* q, const T* keys, const T* values,
                           float* y, const base::AttentionParams& size) {
   const std::uint64_t end = std::min(work.group_end, std::uint64_t{size.tokens} * size.heads);
-  const std::uint32_t heads_per_kv_head = size.heads / size.kv_heads;
-  for (std::uint64_t group = work.group_begin; group < end; ++group) {
+  const std::uint64_t heads_per_kv_head = size.heads / size.kv_heads;
+  for (std::uint64_t group = work.group_begin; group < end;) {
     const std::uint64_t token = group / size.heads;
-    const std::size_t kv_offset = group % size.heads / heads_per_kv_head * size.head_size;
+    const std::uint64_t kv_head = group % size.heads / heads_per_kv_head;
+    const std::uint64_t shared_end = token * size.heads + (kv_head + 1) * heads_per_kv_head;
+    const std::size_t count =
+        std::min({shared_end - group, end - group, std::uint64_t{kMostHeads}});
+    const std::size_t kv_offset = kv_head * size.head_size;
     const std::size_t offset = group * size.head_size;
-    const Head<T> head{q + offset,
-                       keys + kv_offset,
-                       values + kv_offset,
-                       y + offset,
-                       std::size_t{size.kv_heads} * size.head_size,
-                       size.head_size,
-                       size.scale};
-    attend(head, size.position + token + 1);
+    const Heads<T> heads{q + offset,
+                         keys + kv_offset,
+                         values + kv_offset,
+                         y + offset,
+                         std::size_t{size.kv_heads} * size.head_size,
+                         size.head_size,
+                         size.scale};
+    attend_heads(heads, count, size.position + token + 1);
+    group += count;
   }
 }
 

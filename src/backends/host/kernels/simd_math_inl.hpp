@@ -16,6 +16,8 @@
 #include <cstring>
 #include <limits>
 
+#include "base/half.hpp"
+
 HWY_BEFORE_NAMESPACE();
 namespace segue::host::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
@@ -41,7 +43,16 @@ HWY_INLINE FloatVec load_floats(const hwy::bfloat16_t* data) {
 }
 HWY_INLINE void store_floats(FloatVec v, float* data) { hn::StoreU(v, kFloats, data); }
 HWY_INLINE void store_floats(FloatVec v, hwy::float16_t* data) {
+#if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_NEON
   hn::StoreU(hn::DemoteTo(Halves(), v), Halves(), data);
+#else  // Without an instruction for it, Highway 1.0.3 truncates instead of rounding to the nearest.
+  HWY_ALIGN float floats[kLanes];
+  hn::Store(v, kFloats, floats);
+  for (std::size_t i = 0; i < kLanes; ++i) {
+    const std::uint16_t half = base::float_to_half(floats[i]);
+    std::memcpy(data + i, &half, sizeof(half));
+  }
+#endif
 }
 
 /// The first `count` < kLanes values at `data`; the other lanes are `fill`. Reads nothing beyond.

@@ -21,23 +21,38 @@ HWY_BEFORE_NAMESPACE();
 namespace segue::host::HWY_NAMESPACE {
 namespace {
 
-/// Three passes: largest value, powers and their sum, division.
-HWY_INLINE void softmax_row(const float* x, float* y, std::size_t count) {
-  const FloatVec largest = hn::Set(kFloats, largest_of(x, count));
+/// Powers that are added up in float before they go into a double, so that small ones count even if
+/// there are many.
+constexpr std::size_t kBlock = 32 * kLanes;
+
+/// y[i] = exp(x[i] - largest); returns the sum.
+HWY_INLINE float exponentiate(const float* x, float* y, std::size_t count, float largest) {
+  const FloatVec largest_lanes = hn::Set(kFloats, largest);
   FloatVec sums = hn::Zero(kFloats);
   std::size_t i = 0;
   for (; i + kLanes <= count; i += kLanes) {
-    const FloatVec power = exp(hn::Sub(load_floats(x + i), largest));
+    const FloatVec power = exp(hn::Sub(load_floats(x + i), largest_lanes));
     sums = hn::Add(sums, power);
     store_floats(power, y + i);
   }
   if (i < count) {
-    const FloatVec power = exp(hn::Sub(load_some(x + i, count - i, -kInfinity), largest));
+    const FloatVec power = exp(hn::Sub(load_some(x + i, count - i, -kInfinity), largest_lanes));
     sums = hn::Add(sums, power);
     store_some(power, y + i, count - i);
   }
-  const FloatVec inverse = hn::Set(kFloats, 1.0F / sum_of_lanes(sums));
-  for (i = 0; i + kLanes <= count; i += kLanes)
+  return sum_of_lanes(sums);
+}
+
+/// Three passes: largest value, powers and their sum, division.
+HWY_INLINE void softmax_row(const float* x, float* y, std::size_t count) {
+  const float largest = largest_of(x, count);
+  double sum = 0.0;
+  for (std::size_t i = 0; i < count; i += kBlock) {
+    sum += exponentiate(x + i, y + i, std::min(count - i, kBlock), largest);
+  }
+  const FloatVec inverse = hn::Set(kFloats, static_cast<float>(1.0 / sum));
+  std::size_t i = 0;
+  for (; i + kLanes <= count; i += kLanes)
     store_floats(hn::Mul(load_floats(y + i), inverse), y + i);
   if (i < count) store_some(hn::Mul(load_some(y + i, count - i), inverse), y + i, count - i);
 }

@@ -22,7 +22,9 @@ TEST(SoftmaxKernel, RowsBecomeProbabilities) {
     for (const std::size_t columns : {1U, 2U, 15U, 16U, 17U, 100U, 512U, 2048U, 5003U}) {
       for (const std::uint32_t rows : {1U, 4U}) {
         const std::vector<float> x = random.normal(rows * columns, 5.0F);
-        expect_close(softmax(kernels, x, rows), oracle::softmax(x, rows, columns), 2e-6, 1e-37);
+        // x - largest is rounded where its magnitude is up to 64, which moves the power by 2^-19.
+        expect_close(softmax(kernels, x, rows), oracle::softmax(x, rows, columns), 1.5e-6 + 0x1p-19,
+                     1e-37);
       }
     }
   });
@@ -42,7 +44,7 @@ TEST(SoftmaxKernel, PowersAreAccurate) {
   std::vector<float> x = {0.0F};
   for (float value = -87.0F; value < -17.0F; value += 0.0137F) x.push_back(value);
   for_each_simd([&](std::span<const KernelSource> kernels) {
-    expect_close(softmax(kernels, x, 1), oracle::softmax(x, 1, x.size()), 3.2e-7, 0);
+    expect_close(softmax(kernels, x, 1), oracle::softmax(x, 1, x.size()), 4e-7, 0);
   });
 }
 
