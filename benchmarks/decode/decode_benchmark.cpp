@@ -46,8 +46,10 @@ double seconds_since(Clock::time_point start) {
 /// prompt.
 void decode(benchmark::State& state, const std::shared_ptr<const llama::Model>& model,
             std::uint32_t count) {
+  llama::SessionOptions session_options;
+  session_options.context = 256;
   for (auto _ : state) {
-    auto session = llama::Session::create(model);
+    auto session = llama::Session::create(model, session_options);
     auto token = session->next({{model->tokenizer().bos()}}, kGreedy);
     const Clock::time_point start = Clock::now();
     for (std::uint32_t i = 0; i < count && token; ++i) token = session->next({{*token}}, kGreedy);

@@ -102,6 +102,7 @@ std::uint64_t read_all(std::span<const std::byte> bytes) {
   const auto* words = static_cast<const Words*>(static_cast<const void*>(bytes.data()));
   const std::size_t count = bytes.size() / sizeof(Words);
   for (std::size_t i = 0; i + kUnroll <= count; i += kUnroll) {
+#pragma GCC unroll 8
     for (std::size_t k = 0; k < kUnroll; ++k) sums[k] += words[i + k];
   }
   for (std::size_t k = 1; k < kUnroll; ++k) sums[0] += sums[k];

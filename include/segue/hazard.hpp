@@ -100,6 +100,7 @@ class HazardTracker {
     std::size_t sorted = 0;
 
     [[nodiscard]] const Interval* find_overlap(std::uint64_t begin, std::uint64_t end) const;
+    void start(const Interval& first, const Interval& second);
     void insert(std::uint64_t begin, std::uint64_t end);
     void sort_tail();
   };

@@ -184,12 +184,15 @@ enum class Parallelism : std::uint8_t {
 };
 
 struct HostOptions {
-  /// Threads that run kernels, the queue's own included. 0: as many as the process may use.
+  /// Threads that run kernels, the one that runs the queue included; at most 256. 0: as many
+  /// processors as the process may use, and with kAlways at least 2. Where the system refuses
+  /// threads, fewer work.
   unsigned threads = 0;
   Parallelism parallelism = Parallelism::kAuto;
-  /// Called before each call to the operating system or to a kernel with its name ("allocate",
-  /// "create_thread", "import", "submit", "run_kernel"); true makes that call fail. For tests of
-  /// error paths.
+  /// For tests of error paths: called, from any thread, before each call that may fail, with its
+  /// name ("allocate", "import", "compile", "create_queue", "create_thread", "submit",
+  /// "run_kernel"); true makes that call fail. "device" is asked when a submission starts; true
+  /// loses the device.
   std::function<bool(std::string_view call)> fail_call = {};
 };
 

@@ -31,7 +31,7 @@ enum class SubmissionStatus : std::uint8_t { kPending, kCompleted, kFailed };
 /// error handler gets the error.
 class Submission {
  public:
-  Submission() = default;
+  Submission() noexcept;
   Submission(std::shared_ptr<runtime::DeviceState> device,
              base::Ref<runtime::SubmissionState> state);
   Submission(Submission&& other) noexcept;

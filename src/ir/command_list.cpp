@@ -6,16 +6,6 @@
 #include <utility>
 
 namespace segue::ir {
-namespace {
-
-constexpr std::size_t kBytesAlignment =
-    16;  // of every inline argument, for kernels that load vectors from it
-
-constexpr std::size_t round_up(std::size_t value, std::size_t alignment) {
-  return (value + alignment - 1) / alignment * alignment;
-}
-
-}  // namespace
 
 std::string_view to_string(CommandKind kind) {
   switch (kind) {
@@ -112,30 +102,10 @@ void CommandList::grow_slots(std::vector<Slot>& slots, std::uint32_t index) {
   slots.resize(std::max<std::size_t>(std::size_t{index} + 1, slots.size() * 2));
 }
 
-void CommandList::add_bytes(std::span<const std::byte> bytes) {
-  const std::size_t offset = round_up(bytes_.size(), kBytesAlignment);
-  bytes_.resize(offset + bytes.size());
-  std::copy(bytes.begin(), bytes.end(), bytes_.begin() + static_cast<std::ptrdiff_t>(offset));
-  arguments_.push_back({nullptr, offset, bytes.size(), Access::kRead, true});
-}
-
-void CommandList::touch_kernel(Kernel& kernel) {
-  if (kernel.index >= kernel_slots_.size()) [[unlikely]]
-    grow_slots(kernel_slots_, kernel.index);
-  Slot& slot = kernel_slots_[kernel.index];
-  if (slot.epoch == epoch_) return;
-  slot = {epoch_, static_cast<std::uint32_t>(kernels_.size())};
-  kernels_.push_back(&kernel);
-  if (retain_) kernel.retain();
-}
-
-void CommandList::append(const Command& command) {
-  assert(command.first_argument + command.argument_count == arguments_.size());
-  if (command.kernel != nullptr) touch_kernel(*command.kernel);
-  commands_.push_back(command);
-  owned_arguments_ = arguments_.size();
-  owned_ranges_ = ranges_.size();
-  owned_shared_ = shared_sizes_.size();
+void CommandList::add_resource(Storage& storage, Slot& slot) {
+  slot = {epoch_, static_cast<std::uint32_t>(resources_.size())};
+  resources_.push_back({&storage});
+  if (retain_) storage.retain();
 }
 
 void CommandList::drop_unowned() {

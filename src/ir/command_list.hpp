@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cassert>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -124,6 +125,7 @@ class CommandList {
     arguments_.push_back({&storage, offset, size, access, access_known});
     touch(storage, offset, offset + size, access);
   }
+  /// Copies the bytes to a multiple of kBytesAlignment.
   void add_bytes(std::span<const std::byte> bytes);
   void add_shared_size(std::uint32_t bytes) { shared_sizes_.push_back(bytes); }
   void add_explicit_range(Storage& storage, std::uint64_t offset, std::uint64_t size,
@@ -216,11 +218,8 @@ class CommandList {
     if (storage.index >= resource_slots_.size()) [[unlikely]]
       grow_slots(resource_slots_, storage.index);
     Slot& slot = resource_slots_[storage.index];
-    if (slot.epoch != epoch_) [[unlikely]] {
-      slot = {epoch_, static_cast<std::uint32_t>(resources_.size())};
-      resources_.push_back({&storage});
-      if (retain_) storage.retain();
-    }
+    if (slot.epoch != epoch_) [[unlikely]]
+      add_resource(storage, slot);
     resources_[slot.position].add(begin, end, access);
   }
   void touch_kernel(Kernel& kernel);
@@ -229,6 +228,7 @@ class CommandList {
     std::uint32_t position = 0;
   };
   static void grow_slots(std::vector<Slot>& slots, std::uint32_t index);
+  void add_resource(Storage& storage, Slot& slot);
   void retain_all();
 
   bool retain_ = true;
@@ -249,13 +249,46 @@ class CommandList {
   std::vector<Slot> kernel_slots_;
 };
 
+/// Of every inline argument, for kernels that load vectors from it.
+inline constexpr std::size_t kBytesAlignment = 16;
+
+inline void CommandList::add_bytes(std::span<const std::byte> bytes) {
+  const std::size_t offset = (bytes_.size() + kBytesAlignment - 1) & ~(kBytesAlignment - 1);
+  bytes_.resize(offset);
+  bytes_.insert(bytes_.end(), bytes.begin(), bytes.end());
+  arguments_.push_back({nullptr, offset, bytes.size(), Access::kRead, true});
+}
+
+inline void CommandList::touch_kernel(Kernel& kernel) {
+  if (kernel.index >= kernel_slots_.size()) [[unlikely]]
+    grow_slots(kernel_slots_, kernel.index);
+  Slot& slot = kernel_slots_[kernel.index];
+  if (slot.epoch == epoch_) [[likely]]
+    return;
+  slot = {epoch_, static_cast<std::uint32_t>(kernels_.size())};
+  kernels_.push_back(&kernel);
+  if (retain_) kernel.retain();
+}
+
+inline void CommandList::append(const Command& command) {
+  assert(command.first_argument + command.argument_count == arguments_.size());
+  if (command.kernel != nullptr) touch_kernel(*command.kernel);
+  commands_.push_back(command);
+  owned_arguments_ = arguments_.size();
+  owned_ranges_ = ranges_.size();
+  owned_shared_ = shared_sizes_.size();
+}
+
 inline void ResourceUse::add(std::uint64_t begin, std::uint64_t end, Access access) {
   const auto widen = [begin, end](std::uint64_t& hull_begin, std::uint64_t& hull_end) {
+    if (begin >= hull_begin && end <= hull_end) [[likely]]  // never so for an empty hull
+      return;
     const bool empty = hull_begin == hull_end;
     hull_begin = empty || begin < hull_begin ? begin : hull_begin;
     hull_end = empty || end > hull_end ? end : hull_end;
   };
-  if (begin == end) return;
+  if (begin == end) [[unlikely]]
+    return;
   if (reads(access)) widen(read_begin, read_end);
   if (writes(access)) widen(write_begin, write_end);
 }

@@ -133,20 +133,28 @@ std::string word_piece(std::uint32_t i) {
   return piece;
 }
 
-void set_vocabulary(GgufWriter& writer, std::uint32_t size) {
+std::vector<std::string> list_pieces(std::uint32_t vocabulary) {
   std::vector<std::string> pieces = {"<unk>", "<s>", "</s>"};
-  std::vector<std::int32_t> kinds = {static_cast<std::int32_t>(TokenKind::kUnknown),
-                                     static_cast<std::int32_t>(TokenKind::kControl),
-                                     static_cast<std::int32_t>(TokenKind::kControl)};
-  std::vector<float> scores(kFirstWord, 0.0F);
   for (std::uint32_t byte = 0; byte < kByteTokens; ++byte) {
     pieces.push_back(fmt::format("<0x{:02X}>", byte));
-    kinds.push_back(static_cast<std::int32_t>(TokenKind::kByte));
   }
-  for (std::uint32_t i = 0; i < size - kFirstWord; ++i) {
-    pieces.push_back(word_piece(i));
-    kinds.push_back(static_cast<std::int32_t>(TokenKind::kNormal));
-    scores.push_back(-static_cast<float>(i));
+  for (std::uint32_t i = 0; i + kFirstWord < vocabulary; ++i) pieces.push_back(word_piece(i));
+  return pieces;
+}
+
+TokenKind kind_of(std::uint32_t token) {
+  if (token == 0) return TokenKind::kUnknown;
+  if (token < 3) return TokenKind::kControl;
+  return token < kFirstWord ? TokenKind::kByte : TokenKind::kNormal;
+}
+
+void set_vocabulary(GgufWriter& writer, std::uint32_t size) {
+  const std::vector<std::string> pieces = list_pieces(size);
+  std::vector<float> scores;
+  std::vector<std::int32_t> kinds;
+  for (std::uint32_t token = 0; token < size; ++token) {
+    scores.push_back(token < kFirstWord ? 0.0F : -static_cast<float>(token - kFirstWord));
+    kinds.push_back(static_cast<std::int32_t>(kind_of(token)));
   }
   writer.set_string("tokenizer.ggml.model", "llama");
   writer.set_string("tokenizer.ggml.pre", "default");
@@ -309,9 +317,12 @@ Result<> check_synth(const SynthOptions& options) {
 
 std::uint64_t estimate_synth_bytes(const SynthOptions& options) {
   constexpr std::uint64_t kHeaderBytes = 4096;
-  constexpr std::uint64_t kTensorInfoBytes = 128;  // With the padding of the data.
-  constexpr std::uint64_t kTokenBytes = 24;        // Piece with its length, score, kind.
-  std::uint64_t total = kHeaderBytes + options.name.size() + kTokenBytes * options.shape.vocabulary;
+  constexpr std::uint64_t kTensorInfoBytes = 128;   // With the padding of the data.
+  constexpr std::uint64_t kTokenBytes = 8 + 4 + 4;  // Length of the piece, score, kind.
+  std::uint64_t total = kHeaderBytes + options.name.size();
+  for (const std::string& piece : list_pieces(options.shape.vocabulary)) {
+    total += kTokenBytes + piece.size();
+  }
   for (const Tensor& tensor : list_tensors(options.shape)) {
     total += kTensorInfoBytes + tensor_bytes(tensor, options.type);
   }

@@ -40,7 +40,8 @@ struct SynthOptions {
 /// @error kInvalidArgument  It cannot; the message names the number.
 [[nodiscard]] Result<> check_synth(const SynthOptions& options);
 
-/// The size of the file that write_synthetic_model() makes, to within a percent, never less.
+/// The size of the file that write_synthetic_model() makes, or a little more: at most a percent and
+/// 16 KiB.
 [[nodiscard]] std::uint64_t estimate_synth_bytes(const SynthOptions& options);
 
 /// Writes the model in bounded memory. The same options give the same bytes on every machine.

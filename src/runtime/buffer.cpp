@@ -11,11 +11,16 @@ namespace segue {
 
 namespace {
 
-/// Checks that `[offset, offset + size)` lies in the first `limit` bytes of `parent`, a buffer or a
-/// view of one.
+/// What a view is taken of.
+enum class Parent : std::uint8_t { kBuffer, kView };
+
+/// Checks that `[offset, offset + size)` lies in the first `limit` bytes of its parent. Words are
+/// made on refusal only, since views are taken for every token.
 Result<> check_part(std::uint64_t offset, std::uint64_t size, std::uint64_t limit,
-                    std::string_view parent) {
+                    const runtime::BufferState& state, Parent kind) {
   if (offset <= limit && size <= limit - offset) return {};
+  const std::string parent =
+      (kind == Parent::kView ? "its parent view of " : "") + runtime::describe(state);
   if (size > UINT64_MAX - offset) {
     return base::fail(
         ErrorCode::kInvalidArgument,
@@ -56,7 +61,7 @@ Result<BufferView> Buffer::view(std::uint64_t offset_bytes, std::uint64_t size_b
     return base::fail(ErrorCode::kInvalidState,
                       "The buffer handle is empty, so it has no bytes to view.");
   }
-  SEGUE_TRY(check_part(offset_bytes, size_bytes, state_->size_bytes, runtime::describe(*state_)));
+  SEGUE_TRY(check_part(offset_bytes, size_bytes, state_->size_bytes, *state_, Parent::kBuffer));
   return BufferView(*this, offset_bytes, size_bytes);
 }
 
@@ -64,8 +69,7 @@ Result<BufferView> BufferView::subview(std::uint64_t offset_bytes, std::uint64_t
   if (!buffer_) {
     return base::fail(ErrorCode::kInvalidState, "The view is empty, so it has no parts.");
   }
-  SEGUE_TRY(check_part(offset_bytes, size_bytes, size_bytes_,
-                       "its parent view of " + runtime::describe(*buffer_.state())));
+  SEGUE_TRY(check_part(offset_bytes, size_bytes, size_bytes_, *buffer_.state(), Parent::kView));
   return BufferView(buffer_, offset_bytes_ + offset_bytes, size_bytes);
 }
 
@@ -87,29 +91,29 @@ Result<MappedBytes> map_view(const BufferView& view, bool writable, WaitMode mod
   if (state == nullptr) {
     return base::fail(ErrorCode::kInvalidState, "The view is empty, so it has no bytes to map.");
   }
-  const std::string name = describe(*state);
   if (state->host_access == HostAccess::kNone || state->host == nullptr) {
     return base::fail(
         ErrorCode::kUnsupported,
         "The memory of {} has no host access; Device::upload and Device::download copy its bytes.",
-        name);
+        describe(*state));
   }
   if (writable && !state->writable) {
     return base::fail(
         ErrorCode::kInvalidArgument,
-        "The memory of {} is imported for reading only and cannot be mapped for writing.", name);
+        "The memory of {} is imported for reading only and cannot be mapped for writing.",
+        describe(*state));
   }
   if (view.size_bytes() % element_size != 0) {
     return base::fail(ErrorCode::kInvalidArgument,
                       "The view of {} has {} bytes, which elements of {} bytes do not divide.",
-                      name, view.size_bytes(), element_size);
+                      describe(*state), view.size_bytes(), element_size);
   }
   std::byte* data = state->host + view.offset_bytes();
   if (std::bit_cast<std::uintptr_t>(data) % element_alignment != 0) {
     return base::fail(
         ErrorCode::kInvalidArgument,
         "The view at offset {} of {} does not align to {} bytes, as its elements need.",
-        view.offset_bytes(), name, element_alignment);
+        view.offset_bytes(), describe(*state), element_alignment);
   }
   SEGUE_TRY(begin_host_use(*state, view.offset_bytes(), view.size_bytes(), writable, mode));
   return MappedBytes{view.buffer(), data, view.size_bytes(), writable};

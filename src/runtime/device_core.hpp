@@ -33,16 +33,17 @@ struct ResolvedOptions {
 
 /// The one place where environment variables are read.
 ///
-/// @error kInvalidArgument  A variable has a value that is not understood; the message names it and what is.
+/// @error kInvalidArgument  A variable has a value that is not understood; the message names it and
+/// what is.
 [[nodiscard]] Result<ResolvedOptions> resolve_options(const DeviceOptions& options);
 
 /// Counters as threads update them. Each update also goes to the process's own.
 class CounterSet {
  public:
   struct Atomics {
-    std::atomic<std::uint64_t> syncs{0}, dispatches_recorded{0}, dispatches_executed{0}, command_buffers{0},
-        barriers_issued{0}, barriers_inferred{0}, concurrent{0}, boundary_waits{0}, barrier_ns{0},
-        residency_flushes{0};
+    std::atomic<std::uint64_t> syncs{0}, dispatches_recorded{0}, dispatches_executed{0},
+        command_buffers{0}, barriers_issued{0}, barriers_inferred{0}, concurrent{0},
+        boundary_waits{0}, barrier_ns{0}, residency_flushes{0};
   };
   /// Adds every field of `delta` here and to the process's counters.
   void add(const Counters& delta);
@@ -53,8 +54,8 @@ class CounterSet {
   Atomics atomics_;
 };
 
-/// What buffers need of their device: no queue and no thread, so that the last buffer may go on any thread, a
-/// queue's own included. Thread-safe.
+/// What buffers need of their device: no queue and no thread, so that the last buffer may go on any
+/// thread, a queue's own included. Thread-safe.
 class DeviceCore {
  public:
   DeviceCore(std::shared_ptr<hal::Device> device, ResolvedOptions options);
@@ -87,20 +88,25 @@ class DeviceCore {
 
   /// @name Submissions not completed yet.
   /// @{
-  /// Gives the submission its serial and shows it to whoever looks for conflicts.
+  /// Gives the submission its serial and shows it to whoever looks for conflicts. Takes a
+  /// reference.
   ///
   /// @error kBusy  The host maps a buffer that the submission uses.
   [[nodiscard]] Result<> register_submission(SubmissionState& submission);
   /// From now on nobody but its owner reads the submission's command list.
   void retire_submission(SubmissionState& submission);
-  /// Forgets the submission and marks it as completed; it may be used again at once.
-  void unregister_submission(SubmissionState& submission);
+  /// Forgets the submission, drops its reference and marks it as completed, after which whoever has
+  /// a reference may use it again. True: nobody has one, so the caller recycles it.
+  [[nodiscard]] bool unregister_submission(SubmissionState& submission);
   /// Returns when no unfinished submission conflicts with `range`, or kBusy if told not to wait.
-  [[nodiscard]] Result<> wait_until_free(const AccessRange& range, WaitMode mode, std::string_view label);
+  [[nodiscard]] Result<> wait_until_free(const AccessRange& range, WaitMode mode,
+                                         std::string_view label);
   /// Whether an unfinished submission uses the storage in any way.
   [[nodiscard]] bool in_use(const ir::Storage& storage);
-  /// Unfinished submissions that conflict with `list`, appended to `conflicts` in the order of submission.
-  void find_conflicts(const ir::CommandList& list, std::vector<base::Ref<SubmissionState>>& conflicts);
+  /// Unfinished submissions that conflict with `list`, appended to `conflicts` in the order of
+  /// submission.
+  void find_conflicts(const ir::CommandList& list,
+                      std::vector<base::Ref<SubmissionState>>& conflicts);
   /// The serial below which every submission has completed.
   [[nodiscard]] std::uint64_t completed_below();
   [[nodiscard]] std::uint64_t last_serial();

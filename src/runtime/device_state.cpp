@@ -69,10 +69,8 @@ Result<> DeviceState::submit(const base::Ref<SubmissionState>& recording, unsign
   recording->queue = queues_[queue].get();
   residency_->flush();
   SEGUE_TRY(core_->register_submission(*recording));
-  recording->retain();  // the reference of being in flight; complete() drops it
   if (Result<> submitted = recording->queue->submit(*recording); !submitted) {
-    core_->unregister_submission(*recording);
-    recording->release();
+    static_cast<void>(core_->unregister_submission(*recording));  // the caller has a reference
     if (submitted.error().code == ErrorCode::kDeviceLost) core_->mark_lost();
     return submitted;
   }

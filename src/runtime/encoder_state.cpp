@@ -40,7 +40,8 @@ void EncoderState::start_recording() {
   pending_reads_.clear();
   pending_writes_.clear();
   scopes_.clear();
-  scope_names_.clear();
+  scope_text_.clear();
+  scope_ends_.clear();
   building_label_ = ir::NameId::kNone;
 }
 
@@ -77,16 +78,16 @@ void EncoderState::fail(Error error) {
       const auto add = [&path = error.label_path](std::string_view name) {
         path.append(path.empty() || name.empty() ? "" : "/").append(name);
       };
-      for (const std::string& name : scope_names_) add(name);
+      for (std::size_t i = 0; i < scope_ends_.size(); ++i) add(scope_name(i));
       add(current_->list->name(building_label_));
     }
   }
   error_ = std::move(error);
 }
 
-ir::Command EncoderState::new_command(ir::CommandKind kind, std::string_view label) {
+void EncoderState::start_command(ir::Command& command, ir::CommandKind kind,
+                                 std::string_view label) {
   const ir::CommandList& list = *current_->list;
-  ir::Command command;
   command.kind = kind;
   command.first_argument = list.argument_total();
   command.first_range = list.range_total();
@@ -94,6 +95,11 @@ ir::Command EncoderState::new_command(ir::CommandKind kind, std::string_view lab
   command.scope = scope();
   if (!label.empty()) command.label = current_->list->add_name(label);
   building_label_ = command.label;
+}
+
+ir::Command EncoderState::new_command(ir::CommandKind kind) {
+  ir::Command command;
+  start_command(command, kind, {});
   return command;
 }
 
@@ -270,13 +276,14 @@ void EncoderState::set_op_kind(OpKind kind) {
 }
 
 // -- Labels
-// ---------------------------------------------------------------------------------------------------------
+// -------------------------------------------------------------------------------------------------
 
 void EncoderState::push_label(std::string_view label) {
   if (!ready()) return;
   if (label.empty()) return refuse("A label is empty; it needs at least one character.");
   scopes_.push_back(current_->list->add_name(label, scope()));
-  scope_names_.emplace_back(label);
+  scope_text_.append(label);
+  scope_ends_.push_back(scope_text_.size());
 }
 
 void EncoderState::pop_label() {
@@ -284,11 +291,19 @@ void EncoderState::pop_label() {
   if (scopes_.empty())
     return refuse(ErrorCode::kInvalidState, "A label is popped but none is pushed.");
   scopes_.pop_back();
-  scope_names_.pop_back();
+  scope_ends_.pop_back();
+  scope_text_.resize(scope_ends_.empty() ? 0 : scope_ends_.back());
+}
+
+/// Names live in a list, so the open scopes enter the current one anew.
+void EncoderState::enter_scopes() {
+  scopes_.clear();
+  for (std::size_t i = 0; i < scope_ends_.size(); ++i)
+    scopes_.push_back(current_->list->add_name(scope_name(i), scope()));
 }
 
 // -- Stateful form
-// --------------------------------------------------------------------------------------------------
+// -------------------------------------------------------------------------------------------------
 
 void EncoderState::set_kernel(const Kernel& kernel) {
   if (!ready()) return;
@@ -341,7 +356,7 @@ void EncoderState::dispatch_stateful(Grid grid, Extent3 group_size) {
 }
 
 // -- Capture
-// --------------------------------------------------------------------------------------------------------
+// -------------------------------------------------------------------------------------------------
 
 void EncoderState::start_capture() {
   if (!ready()) return;
@@ -355,9 +370,7 @@ void EncoderState::start_capture() {
   capture_plan_.list = captured_.list;
   captured_.unannotated = 0;
   current_ = &captured_;
-  scopes_.clear();  // names live in a list, so the open scopes enter this one anew
-  for (const std::string& name : scope_names_)
-    scopes_.push_back(captured_.list->add_name(name, scope()));
+  enter_scopes();
 }
 
 Result<Graph> EncoderState::take_capture() {
@@ -368,15 +381,13 @@ Result<Graph> EncoderState::take_capture() {
   const std::shared_ptr<const GraphState> taken = std::exchange(capture_, nullptr);
   flush_counters();
   current_ = &direct_;
-  scopes_.clear();
-  for (const std::string& name : scope_names_)
-    scopes_.push_back(direct_.list->add_name(name, scope()));
+  enter_scopes();
   if (error_) return std::unexpected(*error_);
   return Graph(taken);
 }
 
 // -- Commit
-// ---------------------------------------------------------------------------------------------------------
+// -------------------------------------------------------------------------------------------------
 
 Result<> EncoderState::status() const {
   if (error_) return std::unexpected(*error_);

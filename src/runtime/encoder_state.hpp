@@ -95,8 +95,9 @@ class EncoderState {
   }
   void refuse(ErrorCode code, std::string message);
 
-  /// A command with its array positions set, labels included.
-  [[nodiscard]] ir::Command new_command(ir::CommandKind kind, std::string_view label = {});
+  /// Sets the array positions and labels of a command without other content.
+  void start_command(ir::Command& command, ir::CommandKind kind, std::string_view label);
+  [[nodiscard]] ir::Command new_command(ir::CommandKind kind);
   [[nodiscard]] bool add_arguments(const ir::Kernel& kernel, std::span<const KernelArg> args,
                                    ir::Command& command);
   [[nodiscard]] bool add_view_argument(const Parameter& parameter, std::size_t i,
@@ -112,11 +113,17 @@ class EncoderState {
   [[nodiscard]] bool build_dispatch(ir::CommandKind kind, ir::Kernel* kernel,
                                     std::span<const KernelArg> args, Grid grid,
                                     const DispatchOptions& options, ir::Command& command);
+  [[nodiscard]] bool is_usable(const BufferState* state, Access access) const;
   [[nodiscard]] bool check_usable(const BufferState* state, Access access, std::string_view role);
   void finish_dispatch(ir::Command& command);
   void append(const ir::Command& command);
   void start_recording();
   void flush_counters();
+  void enter_scopes();
+  [[nodiscard]] std::string_view scope_name(std::size_t i) const {
+    const std::size_t begin = i == 0 ? 0 : scope_ends_[i - 1];
+    return std::string_view(scope_text_).substr(begin, scope_ends_[i] - begin);
+  }
   [[nodiscard]] ir::NameId scope() const {
     return scopes_.empty() ? ir::NameId::kNone : scopes_.back();
   }
@@ -143,8 +150,9 @@ class EncoderState {
   std::optional<OpKind> pending_op_;
   std::vector<BufferView> pending_reads_;
   std::vector<BufferView> pending_writes_;
-  std::vector<ir::NameId> scopes_;                 // in the current list
-  std::vector<std::string> scope_names_;           // to enter them again in another list
+  std::vector<ir::NameId> scopes_;       // in the current list
+  std::string scope_text_;               // their names, to enter them again in another list
+  std::vector<std::size_t> scope_ends_;  // of each name in scope_text_
   ir::NameId building_label_ = ir::NameId::kNone;  // of the command that is being built
 
   Kernel bound_kernel_;

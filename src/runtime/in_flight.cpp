@@ -86,6 +86,7 @@ Result<> DeviceCore::register_submission(SubmissionState& submission) {
   SEGUE_TRY(check_mappings(submission.list));
   submission.serial = ++last_serial_;
   in_flight_.push_back(&submission);
+  submission.retain();
   return {};
 }
 
@@ -94,13 +95,17 @@ void DeviceCore::retire_submission(SubmissionState& submission) {
   submission.retired = true;
 }
 
-void DeviceCore::unregister_submission(SubmissionState& submission) {
+bool DeviceCore::unregister_submission(SubmissionState& submission) {
+  bool unreferenced = false;
   {
+    // Under the lock, for that is where others find the submission and take a reference.
     const std::lock_guard lock(in_flight_mutex_);
     std::erase(in_flight_, &submission);
+    unreferenced = submission.release_undestroyed();
     submission.completed.store(true, std::memory_order_release);
   }
   submission.completed.notify_all();
+  return unreferenced;
 }
 
 Result<> DeviceCore::wait_until_free(const AccessRange& range, WaitMode mode,

@@ -25,28 +25,28 @@ constexpr Axis kAxes[] = {{'x', &Extent3::x}, {'y', &Extent3::y}, {'z', &Extent3
 
 }  // namespace
 
+bool EncoderState::is_usable(const BufferState* state, Access access) const {
+  return state != nullptr && state->core.get() == core_ && (state->writable || !writes(access));
+}
+
 bool EncoderState::check_usable(const BufferState* state, Access access, std::string_view role) {
-  if (state == nullptr) [[unlikely]] {
+  if (is_usable(state, access)) return true;
+  if (state == nullptr) {
     refuse("The {} is an empty view; it needs a buffer.", role);
-    return false;
-  }
-  if (state->core.get() != core_) [[unlikely]] {
+  } else if (state->core.get() != core_) {
     refuse("Buffer \"{}\" belongs to another device than this encoder.", state->label);
-    return false;
-  }
-  if (writes(access) && !state->writable) [[unlikely]] {
+  } else {
     refuse("The {} writes buffer \"{}\", which was imported as read-only.", role, state->label);
-    return false;
   }
-  return true;
+  return false;
 }
 
 bool EncoderState::add_view_argument(const Parameter& parameter, std::size_t i,
                                      const KernelArg& arg) {
   BufferState* state = arg.state();
-  if (state == nullptr || state->core.get() != core_ || !state->writable) [[unlikely]] {
-    if (!check_usable(state, parameter.access, fmt::format("argument {} ({})", i, parameter.name)))
-      return false;
+  const Access access = parameter.access_known ? parameter.access : Access::kReadWrite;
+  if (!is_usable(state, access)) [[unlikely]] {
+    return check_usable(state, access, fmt::format("argument {} ({})", i, parameter.name));
   }
   if (arg.offset() > state->size_bytes || arg.size() > state->size_bytes - arg.offset())
       [[unlikely]] {
@@ -67,7 +67,6 @@ bool EncoderState::add_view_argument(const Parameter& parameter, std::size_t i,
            parameter.name, arg.size(), limits_->max_view_bytes);
     return false;
   }
-  const Access access = parameter.access_known ? parameter.access : Access::kReadWrite;
   current_->list->add_view(*state, arg.offset(), arg.size(), access, parameter.access_known);
   return true;
 }
@@ -187,18 +186,23 @@ bool EncoderState::set_grid(const ir::Kernel& kernel, Grid grid, Extent3 group_s
     const bool ragged = grid.kind == GridKind::kThreads && size != 1 && extent % size != 0;
     if (ragged && !kernel.signature.guards_ragged_edges && !ragged_groups_) [[unlikely]] {
       refuse(
-          "{} threads in {} do not divide into groups of {}, kernel \"{}\" does not say that it "
-          "guards ragged edges, and "
-          "this device has no ragged groups.",
+          "The {} threads in {} do not divide into groups of {}, kernel \"{}\" does not say that "
+          "it "
+          "guards ragged edges, and this device has no ragged groups.",
           extent, axis.name, size, kernel.name);
       return false;
     }
     const std::uint64_t count =
         grid.kind == GridKind::kGroups || size == 1 ? extent : ceil_div(extent, size);
     const std::uint64_t thread_count = grid.kind == GridKind::kGroups ? extent * size : extent;
-    if (count > limits_->max_group_count.*axis.extent || thread_count > UINT32_MAX) [[unlikely]] {
+    if (count > limits_->max_group_count.*axis.extent) [[unlikely]] {
       refuse("Kernel \"{}\" is given {} groups in {}; this device takes at most {}.", kernel.name,
              count, axis.name, limits_->max_group_count.*axis.extent);
+      return false;
+    }
+    if (thread_count > UINT32_MAX) [[unlikely]] {
+      refuse("Kernel \"{}\" is given {} threads in {}; a kernel counts at most {}.", kernel.name,
+             thread_count, axis.name, UINT32_MAX);
       return false;
     }
     command.group_count.*axis.extent = static_cast<std::uint32_t>(count);
@@ -236,7 +240,7 @@ void EncoderState::set_footprint(const DispatchOptions& options, ir::Command& co
 bool EncoderState::build_dispatch(ir::CommandKind kind, ir::Kernel* kernel,
                                   std::span<const KernelArg> args, Grid grid,
                                   const DispatchOptions& options, ir::Command& command) {
-  command = new_command(kind, options.label);
+  start_command(command, kind, options.label);
   if (options.op)
     command.op = *options.op;
   else if (pending_op_)

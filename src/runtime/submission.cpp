@@ -17,6 +17,8 @@ std::unexpected<Error> nothing_submitted() {
 
 }  // namespace
 
+Submission::Submission() noexcept = default;
+
 Submission::Submission(std::shared_ptr<runtime::DeviceState> device,
                        base::Ref<runtime::SubmissionState> state)
     : device_(std::move(device)), state_(std::move(state)) {}

@@ -23,11 +23,9 @@ void SubmissionState::complete(hal::Outcome&& outcome) noexcept {
   list.clear();
   predecessors.clear();
   if ((flags_.fetch_or(kFinished) & kAbandoned) != 0) report_if_unseen();
-  // The reference of being in flight goes first and `completed` last, so that whoever waited can
-  // use the recording again at once and never finds this thread still in it; see destroy().
-  const bool unreferenced = release_undestroyed();
-  core_.unregister_submission(*this);
-  if (unreferenced) core_.recycle(this);
+  // The reference of being in flight goes before `completed` is set, so that whoever waited can use
+  // the recording again at once; what comes after that does not touch it. See destroy().
+  if (core_.unregister_submission(*this)) core_.recycle(this);
 }
 
 void SubmissionState::abandon() noexcept {

@@ -54,6 +54,7 @@ class SubmissionState final : public base::RefCounted, public hal::Job {
   bool check_lifetimes = false;
 
   void complete(hal::Outcome&& outcome) noexcept override;
+  using RefCounted::release_undestroyed;
 
   /// Blocks until complete() was called, whichever thread runs the work.
   void wait_completed() const { completed.wait(false, std::memory_order_acquire); }

@@ -150,7 +150,9 @@ std::uint64_t count_calls(unsigned queue_count) {
   Program program(faults, queue_count);
   const auto result = program.run();
   EXPECT_TRUE(result.has_value()) << result.error().to_string();
-  if (result) EXPECT_EQ(*result, program.expected());
+  if (result) {
+    EXPECT_EQ(*result, program.expected());
+  }
   return faults.calls();
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <filesystem>
@@ -118,18 +119,22 @@ Result<> generate(const GenerateOptions& options) {
   SEGUE_TRY_ASSIGN(const Device device, open_device(options.device));
   SEGUE_TRY_ASSIGN(const std::shared_ptr<const llama::Model> model,
                    load_model(device, path, options));
-  SEGUE_TRY_ASSIGN(llama::Session session, llama::Session::create(model));
 
   // An empty prompt is the beginning of a text: nothing but its first token.
   std::vector<TokenId> tokens{model->tokenizer().bos()};
   if (!options.prompt.empty()) {
     SEGUE_TRY_ASSIGN(tokens, model->tokenizer().encode(options.prompt));
   }
-  if (tokens.size() > session.context()) {
+  const std::uint32_t context = model->hyperparameters().context;
+  if (tokens.size() > context) {
     return fail(ErrorCode::kInvalidArgument,
                 "The prompt has {} tokens but the context of the model holds {}.", tokens.size(),
-                session.context());
+                context);
   }
+  llama::SessionOptions session_options;  // models may allow far more than this text needs
+  session_options.context =
+      static_cast<std::uint32_t>(std::min<std::uint64_t>(context, tokens.size() + options.tokens));
+  SEGUE_TRY_ASSIGN(llama::Session session, llama::Session::create(model, session_options));
   llama::Sampling sampling{options.temperature, options.top_k, options.top_p,
                            options.seed ? *options.seed : std::random_device()()};
   SEGUE_TRY_ASSIGN(const Progress progress,

@@ -5,6 +5,7 @@
 #include <string>
 #include <utility>
 
+#include "backends/host/scratch.hpp"
 #include "base/fail.hpp"
 
 namespace segue::host {
@@ -40,16 +41,16 @@ Result<> check_shared(const KernelSource& source, const Parameter& parameter) {
 Result<> check_parameters(const KernelSource& source, const Limits& limits) {
   std::uint64_t fixed_shared = 0;
   std::size_t arguments = 0;
-  bool shared_seen = false;
+  std::size_t shared_count = 0;
   for (const Parameter& parameter : source.signature.parameters) {
     if (parameter.kind == ParameterKind::kShared) {
-      shared_seen = true;
+      ++shared_count;
       SEGUE_TRY(check_shared(source, parameter));
       if (parameter.sizing == SharedSizing::kFixed) fixed_shared += parameter.size_bytes;
       continue;
     }
     ++arguments;
-    if (shared_seen) {
+    if (shared_count != 0) {
       return refuse(
           source, "parameter \"{}\" stands after a shared parameter; shared parameters come last.",
           parameter.name);
@@ -67,6 +68,10 @@ Result<> check_parameters(const KernelSource& source, const Limits& limits) {
   if (arguments > limits.max_arguments) {
     return refuse(source, "it takes {} arguments; at most {} are allowed.", arguments,
                   limits.max_arguments);
+  }
+  if (shared_count > kMaxSharedParameters) {
+    return refuse(source, "it takes {} shared parameters; at most {} are allowed.", shared_count,
+                  kMaxSharedParameters);
   }
   if (fixed_shared > limits.max_shared_memory_bytes) {
     return refuse(source, "it uses {} bytes of shared memory; at most {} are allowed.",

@@ -11,6 +11,8 @@
 #include <random>
 #include <vector>
 
+#include "support/test_seed.hpp"
+
 namespace segue::base {
 namespace {
 
@@ -114,7 +116,7 @@ TEST(Half, OverflowsToInfinityFromTheMidpointAboveTheLargest) {
 TEST(Half, ConvertsRandomFloatsAsTheSearchDoes) {
   const std::vector<double> halves = finite_halves();
   const std::vector<double> bfloats = finite_bfloats();
-  std::mt19937 random(20240607);
+  std::mt19937_64 random(segue::test::test_seed());
   for (int i = 0; i < 200'000; ++i) {
     const auto value = std::bit_cast<float>(static_cast<std::uint32_t>(random()));
     if (std::isnan(value)) continue;

@@ -46,7 +46,9 @@ TEST(TokenizerGolden, EveryCaseEncodesToTheGivenIds) {
 
 TEST(TokenizerGolden, EveryCaseDecodesToItsText) {
   const Tokenizer tokenizer = load("q8_0");
-  for (const json& item : golden()["tokenizer"]) {
+  const json cases = golden()["tokenizer"];
+  ASSERT_EQ(9U, cases.size());
+  for (const json& item : cases) {
     auto text = item["text"].get<std::string>();
     if (text == "\xE2\x96\x81") text = " ";  // U+2581 itself cannot be told from a space.
     EXPECT_EQ(text, tokenizer.decode(item["ids"].get<std::vector<TokenId>>()));

@@ -200,8 +200,9 @@ TEST_F(EncoderArgumentsTest, AreNoLargerThanTheDeviceBinds) {  // row B4
 }
 
 TEST_F(EncoderArgumentsTest, AreNoMoreThanTheDeviceBinds) {  // row B4
+  const Kernel kernel = mover();
   hal().test_limits.max_arguments = 1;
-  expect_failure(dispatch(mover(), {buffer_.view(0, 4).value(), buffer_.view(8, 4).value()}),
+  expect_failure(dispatch(kernel, {buffer_.view(0, 4).value(), buffer_.view(8, 4).value()}),
                  ErrorCode::kInvalidArgument, {"2", "1", "mover"});
 }
 

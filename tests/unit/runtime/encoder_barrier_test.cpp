@@ -8,8 +8,8 @@
 #include <random>
 #include <vector>
 
-#include "unit/runtime/encoder_fixture.hpp"
 #include "support/test_seed.hpp"
+#include "unit/runtime/encoder_fixture.hpp"
 
 namespace segue {
 namespace {
@@ -293,13 +293,13 @@ TEST_F(EncoderBarrierTest, SayWhyTheyAreThere) {  // row C10
   EXPECT_EQ(barriers[0].range.begin, 32u);
   EXPECT_EQ(barriers[0].range.end, 40u);
   EXPECT_EQ(barriers[0].to_string(),
-            "command 0 (layer 0/norm) and command 2 (layer 0/project): read-after-write of bytes "
+            "command 0 (layer 0/norm) and command 2 (layer 0/project): ReadAfterWrite of bytes "
             "32 to 40 of \"a\"");
 
   EXPECT_EQ(barriers[1].hazard, HazardKind::kWriteAfterRead);
   EXPECT_EQ(barriers[1].earlier, 2u);
   EXPECT_EQ(barriers[1].later, 3u);
-  EXPECT_EQ(barriers[1].later_label, "");
+  EXPECT_EQ(barriers[1].later_label, "writer") << "Without a label, the kernel's name.";
   EXPECT_EQ(barriers[1].range.begin, 32u);
   EXPECT_EQ(barriers[1].range.end, 36u);
 

@@ -90,9 +90,9 @@ TEST(Lifetime, ACaptureKeepsItsBuffersAlive) {  // row D4, H1
   EXPECT_EQ(setup.hal->live_memories(), 0);
 }
 
-class UnretainedTest : public testing::Test {
+class LifetimeCheckTest : public testing::Test {
  protected:
-  UnretainedTest() {
+  LifetimeCheckTest() {
     auto hal = std::make_shared<test::FakeDevice>();
     hal->test_features.lifetime_checks = true;
     hal->options.completion = Completion::kManual;
@@ -107,7 +107,7 @@ class UnretainedTest : public testing::Test {
   FakeSetup setup_;
 };
 
-TEST_F(UnretainedTest, ABufferThatStaysIsFine) {  // row H2
+TEST_F(LifetimeCheckTest, ABufferThatStaysIsFine) {  // row H2
   const Buffer buffer = make_buffer(setup_.device);
   CommandEncoder encoder = make_encoder();
   encoder.fill(buffer.view(), std::byte{1});
@@ -116,7 +116,7 @@ TEST_F(UnretainedTest, ABufferThatStaysIsFine) {  // row H2
   EXPECT_TRUE(work.wait().has_value());
 }
 
-TEST_F(UnretainedTest, ABufferFreedBeforeTheCommitIsFound) {  // row H2
+TEST_F(LifetimeCheckTest, ABufferFreedBeforeTheCommitIsFound) {  // row H2
   CommandEncoder encoder = make_encoder();
   encoder.fill(make_buffer(setup_.device, "scratch").view(), std::byte{1});
   const auto work = encoder.commit();
@@ -124,7 +124,7 @@ TEST_F(UnretainedTest, ABufferFreedBeforeTheCommitIsFound) {  // row H2
   EXPECT_THAT(work.error().message, testing::HasSubstr("\"scratch\""));
 }
 
-TEST_F(UnretainedTest, ABufferFreedBeforeCompletionIsFound) {  // row H2
+TEST_F(LifetimeCheckTest, ABufferFreedBeforeCompletionIsFound) {  // row H2
   Buffer buffer = make_buffer(setup_.device, "scratch");
   CommandEncoder encoder = make_encoder();
   encoder.fill(buffer.view(), std::byte{1});

@@ -214,6 +214,8 @@ TEST_F(TwoQueuesTest, WaitForMemoryNotForHandles) {  // row C3, C8
   EXPECT_EQ(waits_of_second_queue(), 1u);
   const Submission third = submit_fill(whole.view(0, 32).value(), 1);
   EXPECT_TRUE(queue(1).pending().at(1)->waits.empty());
+  queue(0).complete_all();  // before the memory that they fill goes
+  queue(1).complete_all();
 }
 
 TEST_F(TwoQueuesTest, WaitForChainsAcrossQueues) {  // row C8

@@ -81,9 +81,11 @@ HWY_INLINE void multiply_keys(const Heads<T>& heads, const T* const (&keys)[kRow
   HWY_UNROLL(4) for (auto& row : products) {
     HWY_UNROLL(4) for (FloatVec& product : row) product = hn::Zero(kFloats);
   }
+  // Every index into an array of vectors is a constant once loops are unrolled: they stay in
+  // registers.
+  FloatVec key[kRows];
   std::size_t d = 0;
   for (; d + kLanes <= heads.size; d += kLanes) {
-    FloatVec key[kRows];
     HWY_UNROLL(4) for (std::size_t r = 0; r < kRows; ++r) key[r] = load_floats(keys[r] + d);
     HWY_UNROLL(4) for (std::size_t h = 0; h < kHeads; ++h) {
       const FloatVec query = load_floats(heads.query + h * heads.size + d);
@@ -94,10 +96,11 @@ HWY_INLINE void multiply_keys(const Heads<T>& heads, const T* const (&keys)[kRow
   }
   if (d == heads.size) return;
   const std::size_t rest = heads.size - d;
-  for (std::size_t h = 0; h < kHeads; ++h) {
+  HWY_UNROLL(4) for (std::size_t r = 0; r < kRows; ++r) key[r] = load_some(keys[r] + d, rest);
+  HWY_UNROLL(4) for (std::size_t h = 0; h < kHeads; ++h) {
     const FloatVec query = load_some(heads.query + h * heads.size + d, rest);
-    for (std::size_t r = 0; r < kRows; ++r) {
-      products[h][r] = hn::MulAdd(query, load_some(keys[r] + d, rest), products[h][r]);
+    HWY_UNROLL(4) for (std::size_t r = 0; r < kRows; ++r) {
+      products[h][r] = hn::MulAdd(query, key[r], products[h][r]);
     }
   }
 }

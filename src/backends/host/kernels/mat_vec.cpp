@@ -11,7 +11,6 @@
 
 #include "backends/host/kernels/mat_vec_panel.hpp"
 #include "base/op_params.hpp"
-#include "ir/storage.hpp"
 
 namespace segue::host {
 namespace {
@@ -31,24 +30,30 @@ struct Product {
   std::uint32_t bytes_per_32_columns;
 };
 
-/// Rows that several tokens share before the next ones are read. One token reads everything once, so there it is all.
-std::uint32_t rows_per_block(const Product& product, std::uint32_t tokens, std::uint32_t columns, std::uint32_t rows) {
+/// Rows that several tokens share before the next ones are read. One token reads everything once,
+/// so there it is all.
+std::uint32_t rows_per_block(const Product& product, std::uint32_t tokens, std::uint32_t columns,
+                             std::uint32_t rows) {
   if (tokens == 1) return rows;
-  const std::uint32_t row_bytes = (std::min(columns, kColumnChunk) + 31) / 32 * product.bytes_per_32_columns;
+  const std::uint32_t row_bytes =
+      (std::min(columns, kColumnChunk) + 31) / 32 * product.bytes_per_32_columns;
   return std::max(kRowBlockBytes / std::max(row_bytes, 1U) / kTileRows, 1U) * kTileRows;
 }
 
-void run(const Product& product, const KernelContext& work, In<std::byte> weights, In<float> x, Out<float> y,
-         const base::MatMulParams& size) {
-  const auto row_begin = static_cast<std::uint32_t>(std::min<std::uint64_t>(work.group_begin * kTileRows, size.rows));
-  const auto row_end = static_cast<std::uint32_t>(std::min<std::uint64_t>(work.group_end * kTileRows, size.rows));
+void run(const Product& product, const KernelContext& work, In<std::byte> weights, In<float> x,
+         Out<float> y, const base::MatMulParams& size) {
+  const auto row_begin =
+      static_cast<std::uint32_t>(std::min<std::uint64_t>(work.group_begin * kTileRows, size.rows));
+  const auto row_end =
+      static_cast<std::uint32_t>(std::min<std::uint64_t>(work.group_end * kTileRows, size.rows));
   if (row_begin >= row_end || size.tokens == 0) return;
 
-  const std::uint32_t row_block = rows_per_block(product, size.tokens, size.columns, row_end - row_begin);
+  const std::uint32_t row_block =
+      rows_per_block(product, size.tokens, size.columns, row_end - row_begin);
   Panel panel{weights.data(), nullptr, nullptr, 0, size.rows, size.columns, 0, 0, 0, 0};
-  for (std::uint32_t row = row_begin; row < row_end;) {
+  for (std::uint32_t row = row_begin; row < row_end; row = panel.row_end) {
     panel.row_begin = row;
-    panel.row_end = row = std::min(row_end - row, row_block) + row;
+    panel.row_end = row + std::min(row_end - row, row_block);
     panel.column_end = 0;
     do {  // Once without columns too, to write zeros.
       panel.column_begin = panel.column_end;
@@ -74,10 +79,13 @@ void append_mat_vec_kernels(std::vector<KernelSource>& kernels, Vnni vnni) {
   KernelOptions options;
   options.fixed_group_size = true;
   options.items_per_group = kTileRows;
-  const auto add = [&](std::string name, PanelFunction multiply, std::uint32_t bytes_per_32_columns) {
+  const auto add = [&](std::string name, PanelFunction multiply,
+                       std::uint32_t bytes_per_32_columns) {
     const Product product{multiply, bytes_per_32_columns};
-    const auto call = [product](const KernelContext& work, In<std::byte> weights, In<float> x, Out<float> y,
-                                const base::MatMulParams& size) { run(product, work, weights, x, y, size); };
+    const auto call = [product](const KernelContext& work, In<std::byte> weights, In<float> x,
+                                Out<float> y, const base::MatMulParams& size) {
+      run(product, work, weights, x, y, size);
+    };
     kernels.push_back(kernel(std::move(name), {"weights", "x", "y", "size"}, call, options));
   };
   add("mat_vec_f32", functions.f32, 128);

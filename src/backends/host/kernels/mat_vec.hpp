@@ -20,7 +20,8 @@ enum class Vnni { kIfAvailable, kNever };
 /// | mat_vec_…_tile16           | tiles of 16 rows         | F32, weights dequantised   |
 /// | mat_vec_…_tile16_int8      | the same                 | int8, one scale a block    |
 ///
-/// Arguments and inline bytes: base::MatMulParams. Functions are chosen now, for hwy::SupportedTargets().
+/// Arguments and inline bytes: base::MatMulParams. Functions are chosen now, for
+/// hwy::SupportedTargets().
 void append_mat_vec_kernels(std::vector<KernelSource>& kernels, Vnni vnni = Vnni::kIfAvailable);
 
 }  // namespace segue::host

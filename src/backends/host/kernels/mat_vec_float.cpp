@@ -25,8 +25,6 @@ constexpr std::size_t kLanes = HWY_LANES(float);
 constexpr std::size_t kChains = 2;
 /// Tokens whose sums fit into registers beside those of two rows.
 constexpr std::uint32_t kTokens = kLanes >= 16 ? 4 : 2;
-/// Rows longer than this are read one after the other, since the processor's prefetchers follow one stream best.
-constexpr std::uint32_t kLongRowBytes = 1024;
 
 HWY_INLINE FloatVec load_floats(const float* data) { return hn::LoadU(kFloats, data); }
 HWY_INLINE FloatVec load_floats(const hwy::float16_t* data) {
@@ -42,7 +40,8 @@ HWY_INLINE FloatVec load_scale(const std::byte* data) {
   return hn::PromoteTo(kFloats, hn::BitCast(Halves(), bits));
 }
 
-HWY_INLINE void store_sum(const Panel& panel, std::uint32_t row, std::uint32_t token, FloatVec sum) {
+HWY_INLINE void store_sum(const Panel& panel, std::uint32_t row, std::uint32_t token,
+                          FloatVec sum) {
   float* y = panel.y_row(token) + row;
   const float total = hn::GetLane(hn::SumOfLanes(kFloats, sum));
   *y = panel.adds() ? *y + total : total;
@@ -71,7 +70,9 @@ HWY_INLINE void dense_rows(const Panel& panel, std::uint32_t row, std::uint32_t 
   HWY_UNROLL(4) for (std::size_t r = 0; r < kRows; ++r) {
     weights[r] = panel.row(row + static_cast<std::uint32_t>(r), sizeof(T), 1);
   }
-  HWY_UNROLL(4) for (std::size_t t = 0; t < kCount; ++t) x[t] = panel.x_row(token + static_cast<std::uint32_t>(t));
+  HWY_UNROLL(4)
+  for (std::size_t t = 0; t < kCount; ++t)
+    x[t] = panel.x_row(token + static_cast<std::uint32_t>(t));
   HWY_UNROLL(2) for (auto& chain : sums) {
     HWY_UNROLL(4) for (auto& sums_of_row : chain) {
       HWY_UNROLL(4) for (FloatVec& sum : sums_of_row) sum = hn::Zero(kFloats);
@@ -111,7 +112,7 @@ HWY_INLINE void dense_rows(const Panel& panel, std::uint32_t row, std::uint32_t 
 /// Two rows at a time for several tokens, so that each value of x serves twice.
 template <class T>
 void dense_panel(const Panel& panel) {
-  const bool short_rows = panel.chunk_columns() * sizeof(T) <= kLongRowBytes;
+  const bool side_by_side = reads_rows_side_by_side(panel.columns * sizeof(T));
   std::uint32_t token = 0;
   for (; token + kTokens <= panel.tokens; token += kTokens) {
     std::uint32_t row = panel.row_begin;
@@ -120,7 +121,7 @@ void dense_panel(const Panel& panel) {
   }
   for (; token < panel.tokens; ++token) {
     std::uint32_t row = panel.row_begin;
-    if (short_rows) {
+    if (side_by_side) {
       for (; row + 4 <= panel.row_end; row += 4) dense_rows<T, 4, 1>(panel, row, token);
     }
     for (; row < panel.row_end; ++row) dense_rows<T, 1, 1>(panel, row, token);
@@ -158,7 +159,8 @@ struct Q4Rows {
     const auto eight = hn::Set(ints, 8);
     FloatVec sum = hn::Zero(kFloats);
     HWY_UNROLL(4) for (std::size_t i = 0; i < kBlockColumns / 2; i += kLanes) {
-      const auto bytes = hn::LoadU(hn::Rebind<std::uint8_t, Floats>(), lanes_at<std::uint8_t>(block + 2 + i));
+      const auto bytes =
+          hn::LoadU(hn::Rebind<std::uint8_t, Floats>(), lanes_at<std::uint8_t>(block + 2 + i));
       const auto both = hn::PromoteTo(ints, bytes);
       const auto low = hn::Sub(hn::And(both, hn::Set(ints, 15)), eight);
       const auto high = hn::Sub(hn::ShiftRight<4>(both), eight);
@@ -178,7 +180,8 @@ void quantised_rows_panel(const Panel& panel) {
       FloatVec sum = hn::Zero(kFloats);
       for (std::uint32_t b = 0; b < panel.chunk_blocks(); ++b) {
         const std::byte* const block = weights + std::size_t{b} * Format::kBytes;
-        sum = hn::MulAdd(Format::dot(block, x + std::size_t{b} * kBlockColumns), load_scale(block), sum);
+        sum = hn::MulAdd(Format::dot(block, x + std::size_t{b} * kBlockColumns), load_scale(block),
+                         sum);
       }
       store_sum(panel, row, token, sum);
     }
@@ -198,7 +201,8 @@ HWY_INLINE FloatVec byte_of_lanes(hn::Vec<Ints> lanes, hn::Vec<Ints> offset) {
 }
 
 /// Adds four columns: q[row, c] * x[c] with q + offset in the bytes of each lane.
-HWY_INLINE FloatVec add_four_columns(hn::Vec<Ints> lanes, hn::Vec<Ints> offset, const float* x, FloatVec sum) {
+HWY_INLINE FloatVec add_four_columns(hn::Vec<Ints> lanes, hn::Vec<Ints> offset, const float* x,
+                                     FloatVec sum) {
   sum = hn::MulAdd(byte_of_lanes<0>(lanes, offset), hn::Set(kFloats, x[0]), sum);
   sum = hn::MulAdd(byte_of_lanes<1>(lanes, offset), hn::Set(kFloats, x[1]), sum);
   sum = hn::MulAdd(byte_of_lanes<2>(lanes, offset), hn::Set(kFloats, x[2]), sum);
@@ -248,7 +252,8 @@ void tile_panel(const Panel& panel) {
         for (std::uint32_t b = 0; b < panel.chunk_blocks(); ++b) {
           const std::byte* const block = tile + std::size_t{b} * Format::kBytes * kTileRows;
           const auto scales = hn::LoadU(Halves(), lanes_at<hwy::float16_t>(block + 2 * lane));
-          const FloatVec dot = Format::dot(block + 32 + 4 * lane, x + std::size_t{b} * kBlockColumns);
+          const FloatVec dot =
+              Format::dot(block + 32 + 4 * lane, x + std::size_t{b} * kBlockColumns);
           sum = hn::MulAdd(dot, hn::PromoteTo(kFloats, scales), sum);
         }
         hn::Store(sum, kFloats, sums + lane);

@@ -2,8 +2,9 @@
 #include "backends/host/kernels/mat_vec_panel.hpp"
 #include "backends/host/kernels/simd_targets.hpp"
 
-// Panels with activations quantised to int8. Products of bytes are widened to int16 first: the x86 instruction that
-// multiplies bytes and adds pairs saturates at 32767, which two products of 255 * 127 exceed.
+// Panels with activations quantised to int8. Products of bytes are widened to int16 first: the x86
+// instruction that multiplies bytes and adds pairs saturates at 32767, which two products of 255 *
+// 127 exceed.
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "backends/host/kernels/mat_vec_int8.cpp"
@@ -43,7 +44,8 @@ HWY_INLINE float quantise_block(const float* x, std::int32_t* values) {
     largest = hn::Max(largest, hn::Abs(hn::LoadU(kFloats, x + i)));
   }
   const float magnitude = hn::GetLane(hn::MaxOfLanes(kFloats, largest));
-  const FloatVec inverse = hn::Set(kFloats, magnitude > kSmallestMagnitude ? 127.0F / magnitude : 0.0F);
+  const FloatVec inverse =
+      hn::Set(kFloats, magnitude > kSmallestMagnitude ? 127.0F / magnitude : 0.0F);
   HWY_UNROLL(8) for (std::size_t i = 0; i < kBlockColumns; i += kLanes) {
     hn::Store(hn::NearestInt(hn::Mul(hn::LoadU(kFloats, x + i), inverse)), kInts, values + i);
   }
@@ -95,9 +97,12 @@ struct PairSums {
 
   HWY_INLINE PairSums() : first(hn::Zero(Pairs())), second(hn::Zero(Pairs())) {}
   HWY_INLINE void add(ShortVec weights, const std::int16_t* values) {
-    first = hn::ReorderWidenMulAccumulate(Pairs(), weights, hn::LoadU(kShorts, values), first, second);
+    first =
+        hn::ReorderWidenMulAccumulate(Pairs(), weights, hn::LoadU(kShorts, values), first, second);
   }
-  HWY_INLINE hn::Vec<PairFloats> total() const { return hn::ConvertTo(PairFloats(), hn::Add(first, second)); }
+  HWY_INLINE hn::Vec<PairFloats> total() const {
+    return hn::ConvertTo(PairFloats(), hn::Add(first, second));
+  }
 };
 
 struct Q8Rows {
@@ -120,7 +125,8 @@ struct Q4Rows {
     const ShortVec eight = hn::Set(kShorts, 8);
     PairSums sums;
     HWY_UNROLL(2) for (std::size_t i = 0; i < kBlockColumns / 2; i += kShortLanes) {
-      const auto both = hn::PromoteTo(kShorts, hn::LoadU(bytes, lanes_at<std::uint8_t>(block + 2 + i)));
+      const auto both =
+          hn::PromoteTo(kShorts, hn::LoadU(bytes, lanes_at<std::uint8_t>(block + 2 + i)));
       sums.add(hn::Sub(hn::And(both, hn::Set(kShorts, 15)), eight), values + i);
       sums.add(hn::Sub(hn::ShiftRight<4>(both), eight), values + kBlockColumns / 2 + i);
     }
@@ -141,8 +147,10 @@ void rows_panel(const Panel& panel) {
       auto sum = hn::Zero(floats);
       for (std::uint32_t b = 0; b < panel.chunk_blocks(); ++b) {
         const std::byte* const block = weights + std::size_t{b} * Format::kBytes;
-        const auto scale = hn::PromoteTo(floats, hn::BitCast(halves, hn::Set(half_bits, load_half_bits(block))));
-        const auto dot = Format::dot(block, activations.values[token] + std::size_t{b} * kBlockColumns);
+        const auto scale =
+            hn::PromoteTo(floats, hn::BitCast(halves, hn::Set(half_bits, load_half_bits(block))));
+        const auto dot =
+            Format::dot(block, activations.values[token] + std::size_t{b} * kBlockColumns);
         sum = hn::MulAdd(dot, hn::Mul(scale, hn::Set(floats, activations.scales[token][b])), sum);
       }
       float* const y = panel.y_row(token) + row;
@@ -173,8 +181,10 @@ HWY_INLINE IntVec add_four_columns(IntVec weights, const std::int16_t* values, I
   const auto even = hn::BitCast(shorts, hn::And(weights, hn::Set(kInts, 0x00FF00FF)));
   const auto odd = hn::BitCast(shorts, hn::ShiftRight<8>(hn::BitCast(unsigned_shorts, weights)));
   IntVec second = hn::Zero(kInts);
-  sum = hn::ReorderWidenMulAccumulate(kInts, even, hn::BitCast(shorts, hn::Set(kInts, pairs[0])), sum, second);
-  sum = hn::ReorderWidenMulAccumulate(kInts, odd, hn::BitCast(shorts, hn::Set(kInts, pairs[1])), sum, second);
+  sum = hn::ReorderWidenMulAccumulate(kInts, even, hn::BitCast(shorts, hn::Set(kInts, pairs[0])),
+                                      sum, second);
+  sum = hn::ReorderWidenMulAccumulate(kInts, odd, hn::BitCast(shorts, hn::Set(kInts, pairs[1])),
+                                      sum, second);
   return hn::RearrangeToOddPlusEven(sum, second);
 #endif
 }
@@ -185,7 +195,8 @@ struct Q8Tile {
   /// `block` points to the first of this vector's rows.
   static HWY_INLINE IntVec dot(const std::byte* block, const std::int16_t* values, IntVec sum) {
     HWY_UNROLL(8) for (std::size_t i = 0; i < 8; ++i) {
-      sum = add_four_columns(hn::LoadU(kInts, lanes_at<std::int32_t>(block + 64 * i)), values + 4 * i, sum);
+      sum = add_four_columns(hn::LoadU(kInts, lanes_at<std::int32_t>(block + 64 * i)),
+                             values + 4 * i, sum);
     }
     return sum;
   }
@@ -199,7 +210,8 @@ struct Q4Tile {
     HWY_UNROLL(4) for (std::size_t i = 0; i < 4; ++i) {
       const IntVec both = hn::LoadU(kInts, lanes_at<std::int32_t>(block + 64 * i));
       sum = add_four_columns(hn::And(both, low_nibbles), values + 4 * i, sum);
-      sum = add_four_columns(hn::And(hn::ShiftRight<4>(both), low_nibbles), values + 16 + 4 * i, sum);
+      sum =
+          add_four_columns(hn::And(hn::ShiftRight<4>(both), low_nibbles), values + 16 + 4 * i, sum);
     }
     return sum;
   }
@@ -219,17 +231,21 @@ void tile_panel(const Panel& panel) {
       HWY_UNROLL(16) for (FloatVec& total : totals) total = hn::Zero(kFloats);
       for (std::uint32_t b = 0; b < panel.chunk_blocks(); ++b) {
         const std::byte* const block = tile + std::size_t{b} * Format::kBytes * kTileRows;
-        const std::int16_t* const values = activations.values[token] + std::size_t{b} * kBlockColumns;
+        const std::int16_t* const values =
+            activations.values[token] + std::size_t{b} * kBlockColumns;
         const FloatVec x_scale = hn::Set(kFloats, activations.scales[token][b]);
         const IntVec start = hn::Set(kInts, -Format::kOffset * activations.sums[token][b]);
         HWY_UNROLL(16) for (std::size_t v = 0; v < kVectors; ++v) {
           const std::size_t lane = v * kLanes;
-          const auto scales = hn::PromoteTo(kFloats, hn::LoadU(halves, lanes_at<hwy::float16_t>(block + 2 * lane)));
-          const FloatVec dot = hn::ConvertTo(kFloats, Format::dot(block + 32 + 4 * lane, values, start));
+          const auto scales =
+              hn::PromoteTo(kFloats, hn::LoadU(halves, lanes_at<hwy::float16_t>(block + 2 * lane)));
+          const FloatVec dot =
+              hn::ConvertTo(kFloats, Format::dot(block + 32 + 4 * lane, values, start));
           totals[v] = hn::MulAdd(dot, hn::Mul(scales, x_scale), totals[v]);
         }
       }
-      HWY_UNROLL(16) for (std::size_t v = 0; v < kVectors; ++v) hn::Store(totals[v], kFloats, sums + v * kLanes);
+      HWY_UNROLL(16)
+      for (std::size_t v = 0; v < kVectors; ++v) hn::Store(totals[v], kFloats, sums + v * kLanes);
       float* const y = panel.y_row(token) + row;
       const std::uint32_t rows = HWY_MIN(panel.row_end - row, kTileRows);
       for (std::uint32_t r = 0; r < rows; ++r) y[r] = panel.adds() ? y[r] + sums[r] : sums[r];

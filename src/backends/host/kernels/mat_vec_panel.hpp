@@ -5,12 +5,12 @@
 #include <cstdint>
 #include <cstring>
 
-// The seam inside the matrix products: mat_vec.cpp cuts a product into panels, and one function per weight format, layout,
-// mode and instruction set multiplies a panel.
+// The seam inside the matrix products: mat_vec.cpp cuts a product into panels, and one function per
+// weight format, layout, mode and instruction set multiplies a panel.
 
 namespace segue::host::mat_vec {
 
-inline constexpr std::uint32_t kTileRows = 16;      ///< Rows of a tile16 tile, and of one thread group.
+inline constexpr std::uint32_t kTileRows = 16;  ///< Rows of a tile16 tile, and of one thread group.
 inline constexpr std::uint32_t kBlockColumns = 32;  ///< Columns that share a scale.
 inline constexpr std::uint32_t kQ8Bytes = 34;       ///< Scale and 32 int8.
 inline constexpr std::uint32_t kQ4Bytes = 18;       ///< Scale and 32 nibbles.
@@ -31,28 +31,37 @@ struct Panel {
   std::uint32_t row_begin;   ///< A multiple of kTileRows.
   std::uint32_t row_end;
   std::uint32_t column_begin;  ///< A multiple of kBlockColumns.
-  std::uint32_t column_end;    ///< At most kColumnChunk further. From the second chunk on, y is added to.
+  std::uint32_t
+      column_end;  ///< At most kColumnChunk further. From the second chunk on, y is added to.
 
   [[nodiscard]] std::uint32_t chunk_columns() const { return column_end - column_begin; }
   [[nodiscard]] std::uint32_t chunk_blocks() const { return chunk_columns() / kBlockColumns; }
   [[nodiscard]] bool adds() const { return column_begin != 0; }
 
-  /// First byte of this chunk in row `row` of a row-major matrix with `block_bytes` for every `block_columns`.
-  [[nodiscard]] const std::byte* row(std::uint32_t row, std::uint32_t block_bytes, std::uint32_t block_columns) const {
-    const std::size_t block = std::size_t{row} * (columns / block_columns) + column_begin / block_columns;
+  /// First byte of this chunk in row `row` of a row-major matrix with `block_bytes` for every
+  /// `block_columns`.
+  [[nodiscard]] const std::byte* row(std::uint32_t row, std::uint32_t block_bytes,
+                                     std::uint32_t block_columns) const {
+    const std::size_t block =
+        std::size_t{row} * (columns / block_columns) + column_begin / block_columns;
     return weights + block * block_bytes;
   }
-  /// First byte of this chunk in the tile that starts at row `row`; a block of a tile is 16 blocks of `block_bytes`.
+  /// First byte of this chunk in the tile that starts at row `row`; a block of a tile is 16 blocks
+  /// of `block_bytes`.
   [[nodiscard]] const std::byte* tile(std::uint32_t row, std::uint32_t block_bytes) const {
-    const std::size_t block = std::size_t{row / kTileRows} * (columns / kBlockColumns) + column_begin / kBlockColumns;
+    const std::size_t block =
+        std::size_t{row / kTileRows} * (columns / kBlockColumns) + column_begin / kBlockColumns;
     return weights + block * block_bytes * kTileRows;
   }
-  [[nodiscard]] const float* x_row(std::uint32_t token) const { return x + std::size_t{token} * columns + column_begin; }
+  [[nodiscard]] const float* x_row(std::uint32_t token) const {
+    return x + std::size_t{token} * columns + column_begin;
+  }
   [[nodiscard]] float* y_row(std::uint32_t token) const { return y + std::size_t{token} * rows; }
 };
 
-/// Multiplies one panel. A sum's order of additions depends on the format and instruction set alone, never on the
-/// panel's rows or number of tokens, so that results do not depend on how a product was cut.
+/// Multiplies one panel. A sum's order of additions depends on the format and instruction set
+/// alone, never on the panel's rows or number of tokens, so that results do not depend on how a
+/// product was cut.
 using PanelFunction = void (*)(const Panel&);
 
 /// One function per format, layout and mode.
@@ -70,11 +79,13 @@ struct PanelFunctions {
   PanelFunction q4_0_tile16_int8 = nullptr;
 };
 
-/// The functions that compute with float activations, for the best instruction set that Highway reports.
+/// The functions that compute with float activations, for the best instruction set that Highway
+/// reports.
 void choose_float_panels(PanelFunctions& functions);
 /// The functions that quantise activations, likewise.
 void choose_int8_panels(PanelFunctions& functions);
-/// Replaces those by ones for AVX-512 VNNI, which Highway has no target for. False without such a processor.
+/// Replaces those by ones for AVX-512 VNNI, which Highway has no target for. False without such a
+/// processor.
 bool choose_vnni_panels(PanelFunctions& functions);
 
 /// The bits of the binary16 number at `data`, which may be unaligned.
@@ -90,7 +101,15 @@ template <class T>
   return static_cast<const T*>(static_cast<const void*>(data));
 }
 
-/// Smallest largest magnitude of a block that is quantised; below, 127 / magnitude could overflow and zeros do.
+/// Whether one token reads four neighbouring rows side by side, which share its activations. Rows
+/// of 1 to 4 KiB are read one after the other: their streams would meet in a page of memory, where
+/// the prefetcher of the processor follows only one.
+[[nodiscard]] inline bool reads_rows_side_by_side(std::size_t row_bytes) {
+  return row_bytes <= 1024 || row_bytes >= 4096;
+}
+
+/// Smallest largest magnitude of a block that is quantised; below, 127 / magnitude could overflow
+/// and zeros do.
 inline constexpr float kSmallestMagnitude = 1e-30F;
 
 }  // namespace segue::host::mat_vec

@@ -3,14 +3,16 @@
 
 #include "backends/host/kernels/mat_vec_panel.hpp"
 
-// Panels with activations quantised to int8, by the AVX-512 VNNI instruction that multiplies four unsigned bytes by four
-// signed ones and adds the products to each 32-bit lane. Weights are made unsigned by an offset; since
+// Panels with activations quantised to int8, by the AVX-512 VNNI instruction that multiplies four
+// unsigned bytes by four signed ones and adds the products to each 32-bit lane. Weights are made
+// unsigned by an offset; since
 //   sum (q + offset) * a = sum q * a + offset * sum a,
 // the sum starts at -offset * (sum a), which is known once the activations are quantised.
 
 #if HWY_ARCH_X86 && (HWY_TARGETS & HWY_AVX3)
 
-#if HWY_COMPILER_GCC_ACTUAL  // Its intrinsics leave the source of unused lanes uninitialised on purpose.
+#if HWY_COMPILER_GCC_ACTUAL  // Its intrinsics leave the source of unused lanes uninitialised on
+                             // purpose.
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
 #endif
 #include <immintrin.h>
@@ -19,9 +21,8 @@ HWY_PUSH_ATTRIBUTES("avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni
 namespace segue::host::mat_vec {
 namespace {
 
-/// Rows longer than this are read one after the other, since the processor's prefetchers follow one stream best.
-constexpr std::uint32_t kLongRowBytes = 1024;
-/// How far ahead a long row asks for weights: the reorder buffer alone holds too few misses to stream from memory.
+/// How far ahead a single row asks for weights: the reorder buffer alone holds too few misses to
+/// stream from memory.
 constexpr std::size_t kPrefetchBytes = 4096;
 
 /// The activations of a panel: x = scale * value for each block.
@@ -38,7 +39,8 @@ HWY_INLINE const __m128i* vec128(const void* data) { return static_cast<const __
 HWY_INLINE const __m256i* vec256(const void* data) { return static_cast<const __m256i*>(data); }
 
 HWY_INLINE std::int32_t sum_lanes(__m256i lanes) {
-  const __m128i four = _mm_add_epi32(_mm256_castsi256_si128(lanes), _mm256_extracti128_si256(lanes, 1));
+  const __m128i four =
+      _mm_add_epi32(_mm256_castsi256_si128(lanes), _mm256_extracti128_si256(lanes, 1));
   const __m128i two = _mm_add_epi32(four, _mm_unpackhi_epi64(four, four));
   return _mm_cvtsi128_si32(_mm_add_epi32(two, _mm_shuffle_epi32(two, 1)));
 }
@@ -55,19 +57,24 @@ HWY_INLINE void quantise(const Panel& panel, Activations& activations) {
   for (std::uint32_t token = 0; token < panel.tokens; ++token) {
     const float* x = panel.x_row(token);
     std::int8_t* values = activations.values[token];
-    for (std::uint32_t b = 0; b < panel.chunk_blocks(); ++b, x += kBlockColumns, values += kBlockColumns) {
+    for (std::uint32_t b = 0; b < panel.chunk_blocks();
+         ++b, x += kBlockColumns, values += kBlockColumns) {
       const __m512 low = _mm512_loadu_ps(x);
       const __m512 high = _mm512_loadu_ps(x + 16);
-      const float magnitude = _mm512_reduce_max_ps(_mm512_max_ps(_mm512_abs_ps(low), _mm512_abs_ps(high)));
-      const __m512 inverse = _mm512_set1_ps(magnitude > kSmallestMagnitude ? 127.0F / magnitude : 0.0F);
+      const float magnitude =
+          _mm512_reduce_max_ps(_mm512_max_ps(_mm512_abs_ps(low), _mm512_abs_ps(high)));
+      const __m512 inverse =
+          _mm512_set1_ps(magnitude > kSmallestMagnitude ? 127.0F / magnitude : 0.0F);
       const __m128i first = _mm512_cvtsepi32_epi8(_mm512_cvtps_epi32(_mm512_mul_ps(low, inverse)));
-      const __m128i second = _mm512_cvtsepi32_epi8(_mm512_cvtps_epi32(_mm512_mul_ps(high, inverse)));
+      const __m128i second =
+          _mm512_cvtsepi32_epi8(_mm512_cvtps_epi32(_mm512_mul_ps(high, inverse)));
       const __m256i block = _mm256_inserti128_si256(_mm256_castsi128_si256(first), second, 1);
       const __m256i offset = _mm256_set1_epi8(static_cast<char>(kOffset));
       const __m256i sums = _mm256_dpbusd_epi32(_mm256_setzero_si256(), offset, block);
       _mm256_store_si256(static_cast<__m256i*>(static_cast<void*>(values)), block);
       if constexpr (kStarts == Starts::kLanes) {
-        _mm256_store_si256(static_cast<__m256i*>(static_cast<void*>(activations.starts[token] + 8 * std::size_t{b})),
+        _mm256_store_si256(static_cast<__m256i*>(
+                               static_cast<void*>(activations.starts[token] + 8 * std::size_t{b})),
                            _mm256_sub_epi32(_mm256_setzero_si256(), sums));
       } else {
         activations.starts[token][b] = -sum_lanes(sums);
@@ -83,7 +90,8 @@ struct Q8Rows {
   static constexpr std::uint32_t kBytes = kQ8Bytes;
   static constexpr int kOffset = 128;
   static HWY_INLINE __m256i unsigned_weights(const std::byte* block) {
-    return _mm256_xor_si256(_mm256_loadu_si256(vec256(block + 2)), _mm256_set1_epi8(static_cast<char>(kOffset)));
+    return _mm256_xor_si256(_mm256_loadu_si256(vec256(block + 2)),
+                            _mm256_set1_epi8(static_cast<char>(kOffset)));
   }
 };
 
@@ -99,12 +107,14 @@ struct Q4Rows {
 
 /// Adds block `b` of each row, which begins at `block` for the first one, for all tokens.
 template <class Format, std::uint32_t kRows, std::uint32_t kTokens>
-HWY_INLINE void add_block(const std::byte* block, std::size_t row_bytes, const Activations& activations, std::size_t b,
+HWY_INLINE void add_block(const std::byte* block, std::size_t row_bytes,
+                          const Activations& activations, std::size_t b,
                           __m256 (&sums)[kRows][kTokens]) {
   HWY_UNROLL(4) for (std::uint32_t r = 0; r < kRows; ++r) {
     const std::byte* const source = block + r * row_bytes;
     const __m256i weights = Format::unsigned_weights(source);
-    const __m256 scale = _mm256_cvtph_ps(_mm_set1_epi16(static_cast<std::int16_t>(load_half_bits(source))));
+    const __m256 scale =
+        _mm256_cvtph_ps(_mm_set1_epi16(static_cast<std::int16_t>(load_half_bits(source))));
     HWY_UNROLL(4) for (std::uint32_t t = 0; t < kTokens; ++t) {
       const __m256i start = _mm256_load_si256(vec256(activations.starts[t] + 8 * b));
       const __m256i values = _mm256_load_si256(vec256(activations.values[t] + kBlockColumns * b));
@@ -116,14 +126,16 @@ HWY_INLINE void add_block(const std::byte* block, std::size_t row_bytes, const A
 }
 
 template <class Format, std::uint32_t kRows, std::uint32_t kTokens, bool kPrefetch>
-HWY_INLINE void multiply_rows(const Panel& panel, const Activations& activations, std::uint32_t row) {
+HWY_INLINE void multiply_rows(const Panel& panel, const Activations& activations,
+                              std::uint32_t row) {
   const std::size_t row_bytes = std::size_t{panel.columns / kBlockColumns} * Format::kBytes;
   const std::byte* block = panel.row(row, Format::kBytes, kBlockColumns);
   const std::size_t blocks = panel.chunk_blocks();
   __m256 even[kRows][kTokens];
   __m256 odd[kRows][kTokens];
   HWY_UNROLL(4) for (std::uint32_t r = 0; r < kRows; ++r) {
-    HWY_UNROLL(4) for (std::uint32_t t = 0; t < kTokens; ++t) even[r][t] = odd[r][t] = _mm256_setzero_ps();
+    HWY_UNROLL(4)
+    for (std::uint32_t t = 0; t < kTokens; ++t) even[r][t] = odd[r][t] = _mm256_setzero_ps();
   }
   std::size_t b = 0;
   for (; b + 2 <= blocks; b += 2, block += 2 * Format::kBytes) {
@@ -144,14 +156,16 @@ HWY_INLINE void multiply_rows(const Panel& panel, const Activations& activations
 
 template <class Format, std::uint32_t kTokens>
 HWY_INLINE void multiply_all_rows(const Panel& panel, const Activations& activations) {
+  const std::size_t row_bytes = std::size_t{panel.columns / kBlockColumns} * Format::kBytes;
   std::uint32_t row = panel.row_begin;
-  if (kTokens > 1 || panel.chunk_blocks() * Format::kBytes <= kLongRowBytes) {
+  if (kTokens > 1 || reads_rows_side_by_side(row_bytes)) {
     constexpr std::uint32_t kRows = kTokens > 1 ? 2 : 4;
     for (; row + kRows <= panel.row_end; row += kRows) {
       multiply_rows<Format, kRows, kTokens, false>(panel, activations, row);
     }
   }
-  for (; row < panel.row_end; ++row) multiply_rows<Format, 1, kTokens, kTokens == 1>(panel, activations, row);
+  for (; row < panel.row_end; ++row)
+    multiply_rows<Format, 1, kTokens, kTokens == 1>(panel, activations, row);
 }
 
 template <class Format>
@@ -181,14 +195,16 @@ struct Q4Tile {
 };
 
 /// Adds columns 4 * group to 4 * group + 3 of a block.
-HWY_INLINE __m512i add_four_columns(__m512i weights, const std::int8_t* block, std::uint32_t group, __m512i sum) {
+HWY_INLINE __m512i add_four_columns(__m512i weights, const std::int8_t* block, std::uint32_t group,
+                                    __m512i sum) {
   std::int32_t four = 0;
   std::memcpy(&four, block + std::size_t{4} * group, sizeof(four));
   return _mm512_dpbusd_epi32(sum, weights, _mm512_set1_epi32(four));
 }
 
 template <class Format, std::uint32_t kTokens>
-HWY_INLINE void multiply_tile(const Panel& panel, const Activations& activations, std::uint32_t row) {
+HWY_INLINE void multiply_tile(const Panel& panel, const Activations& activations,
+                              std::uint32_t row) {
   const std::byte* block = panel.tile(row, Format::kBytes);
   const std::uint32_t blocks = panel.chunk_blocks();
   const __m512i nibbles = _mm512_set1_epi8(15);

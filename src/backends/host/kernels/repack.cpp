@@ -8,7 +8,6 @@
 
 #include "backends/host/kernels/mat_vec_panel.hpp"
 #include "base/op_params.hpp"
-#include "ir/storage.hpp"
 #include "segue/host.hpp"
 
 namespace segue::host {

@@ -55,14 +55,16 @@ TEST(HostCommands, ViewsBindAtTheirOffsetAndSize) {  // rows A2, A3
   program.dispatch(probe, {{buffer, 13, 5}, seen}, {1, 1, 1});
   EXPECT_FALSE(run(*device, program).error);
   EXPECT_EQ(seen.as<std::uint64_t>()[0], 5U);
-  for (std::size_t i = 0; i < 64; ++i) EXPECT_EQ(buffer.as<std::uint8_t>()[i], i == 13 ? 7 : 0) << i;
+  for (std::size_t i = 0; i < 64; ++i)
+    EXPECT_EQ(buffer.as<std::uint8_t>()[i], i == 13 ? 7 : 0) << i;
 }
 
 TEST(HostCommands, InlineBytesAreAlignedTo16AndConstantsReachTheKernel) {  // rows I2, I5
   const auto device = make_device();
   const TestBuffer result = make_buffer(*device, 16);
   Signature signature;
-  signature.parameters = {{"odd", ParameterKind::kBytes}, {"bytes", ParameterKind::kBytes}, {"result"}};
+  signature.parameters = {
+      {"odd", ParameterKind::kBytes}, {"bytes", ParameterKind::kBytes}, {"result"}};
   const std::array<SpecConstant, 1> constants{{{4, std::uint32_t{99}}}};
   const auto probe = value_of(device->compile(
       raw_kernel("probe", signature,
@@ -75,8 +77,9 @@ TEST(HostCommands, InlineBytesAreAlignedTo16AndConstantsReachTheKernel) {  // ro
                  }),
       constants));
   TestProgram program;
-  program.dispatch(probe, {TestArgument::value(std::uint8_t{1}), TestArgument::value(std::uint8_t{2}), result},
-                   {1, 1, 1});
+  program.dispatch(
+      probe, {TestArgument::value(std::uint8_t{1}), TestArgument::value(std::uint8_t{2}), result},
+      {1, 1, 1});
   EXPECT_FALSE(run(*device, program).error);
   EXPECT_EQ(result.as<std::uint64_t>()[0], 0U);
   EXPECT_EQ(result.as<std::uint64_t>()[1], 99U);
@@ -86,16 +89,17 @@ TEST(HostCommands, SharedMemoryIsAlignedAndAsLargeAsTheDispatchSays) {  // row B
   const auto device = make_device();
   const TestBuffer result = make_buffer(*device, 16);
   const auto probe = value_of(device->compile(
-      kernel("probe", {"result", "a", "b"},
-             [](const KernelContext&, Out<std::uint64_t> result, Shared<std::byte> a, Shared<float> b) {
-               for (std::byte& byte : a) byte = std::byte{1};
-               for (float& value : b) value = 2;
-               const bool apart = a.data() + a.size() <= reinterpret_cast<std::byte*>(b.data());
-               const bool aligned = reinterpret_cast<std::uintptr_t>(a.data()) % 64 == 0 &&
-                                    reinterpret_cast<std::uintptr_t>(b.data()) % 64 == 0;
-               result[0] = apart && aligned ? a.size() : 0;
-               result[1] = b.size();
-             }),
+      kernel(
+          "probe", {"result", "a", "b"},
+          [](const KernelContext&, Out<std::uint64_t> out, Shared<std::byte> a, Shared<float> b) {
+            for (std::byte& byte : a) byte = std::byte{1};
+            for (float& value : b) value = 2;
+            const bool apart = a.data() + a.size() <= reinterpret_cast<std::byte*>(b.data());
+            const bool aligned = reinterpret_cast<std::uintptr_t>(a.data()) % 64 == 0 &&
+                                 reinterpret_cast<std::uintptr_t>(b.data()) % 64 == 0;
+            out[0] = apart && aligned ? a.size() : 0;
+            out[1] = b.size();
+          }),
       {}));
   TestProgram program;
   program.dispatch(probe, {result}, {1, 1, 1}, {}, {100, 4096});
@@ -107,7 +111,8 @@ TEST(HostCommands, SharedMemoryIsAlignedAndAsLargeAsTheDispatchSays) {  // row B
 TEST(HostCommands, AZeroSizedGridCallsNothing) {  // row B4
   const auto device = make_device();
   const auto bomb = value_of(device->compile(
-      raw_kernel("bomb", {}, [](const KernelContext&) { throw std::runtime_error("called"); }), {}));
+      raw_kernel("bomb", {}, [](const KernelContext&) { throw std::runtime_error("called"); }),
+      {}));
   TestProgram program;
   program.dispatch(bomb, {}, {4, 0, 1});
   EXPECT_FALSE(run(*device, program).error);
@@ -117,15 +122,15 @@ TEST(HostCommands, IndirectDispatchReadsItsCountsWhenItRunsAndStaysInTheBound) {
   const auto device = make_device();
   const TestBuffer counts = make_buffer(*device, 32);
   const TestBuffer seen = make_buffer(*device, 32);
-  const auto probe = value_of(device->compile(
-      kernel("probe", {"seen"},
-             [](const KernelContext& work, Out<std::uint64_t> seen) {
-               seen[0] = work.group_count.count();
-               seen[1] += work.group_end - work.group_begin;
-               seen[2] = work.thread_count.x;
-               seen[3] = work.arguments.size();
-             }),
-      {}));
+  const auto probe =
+      value_of(device->compile(kernel("probe", {"seen"},
+                                      [](const KernelContext& work, Out<std::uint64_t> out) {
+                                        out[0] = work.group_count.count();
+                                        out[1] += work.group_end - work.group_begin;
+                                        out[2] = work.thread_count.x;
+                                        out[3] = work.arguments.size();
+                                      }),
+                               {}));
   TestProgram program;
   program.upload({counts, 8, 12}, TestArgument::value(std::array<std::uint32_t, 3>{2, 900, 1}));
   program.barrier();
@@ -172,7 +177,8 @@ TEST(HostCommands, NativeCallbacksRunBetweenTheirNeighbours) {  // row G9
     buffer.as<std::uint8_t>()[0] = 6;
   });
   program.barrier();
-  program.native([&](const ir::NativeContext&) { seen = seen * 10 + buffer.as<std::uint8_t>()[0]; });
+  program.native(
+      [&](const ir::NativeContext&) { seen = seen * 10 + buffer.as<std::uint8_t>()[0]; });
   EXPECT_FALSE(run(*device, program).error);
   EXPECT_EQ(seen, 56);
   EXPECT_EQ(object, nullptr);

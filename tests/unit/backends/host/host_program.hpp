@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <gtest/gtest.h>
-
+#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -11,10 +10,10 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <utility>
-#include <variant>
 #include <vector>
 
 #include "backends/host/host_device.hpp"
@@ -52,13 +51,15 @@ struct TestBuffer {
   }
 };
 
-inline TestBuffer make_buffer(hal::Device& device, std::uint64_t size_bytes, std::string label = "buffer") {
-  static std::uint32_t next = 1;
+inline TestBuffer make_buffer(hal::Device& device, std::uint64_t size_bytes,
+                              std::string label = "buffer") {
+  static std::atomic<std::uint32_t> next = 1;
+  const std::uint32_t id = next++;
   TestBuffer buffer;
   buffer.memory = value_of(device.allocate({size_bytes, true, true, label}));
   buffer.storage = base::Ref<ir::Storage>(new ir::Storage);
-  buffer.storage->memory = static_cast<MemoryId>(next);
-  buffer.storage->index = next++ % 1024;
+  buffer.storage->memory = static_cast<MemoryId>(id);
+  buffer.storage->index = id;
   buffer.storage->size_bytes = size_bytes;
   buffer.storage->host = buffer.memory->host;
   buffer.storage->label = std::move(label);
@@ -93,8 +94,8 @@ class TestProgram {
  public:
   using Arguments = std::initializer_list<TestArgument>;
 
-  void dispatch(const base::Ref<ir::Kernel>& kernel, Arguments arguments, Extent3 groups, Extent3 threads = {0, 0, 0},
-                std::initializer_list<std::uint32_t> shared = {}) {
+  void dispatch(const base::Ref<ir::Kernel>& kernel, Arguments arguments, Extent3 groups,
+                Extent3 threads = {0, 0, 0}, std::initializer_list<std::uint32_t> shared = {}) {
     ir::Command command = begin(ir::CommandKind::kDispatch, arguments);
     command.kernel = kernel.get();
     command.group_count = groups;
@@ -145,7 +146,8 @@ class TestProgram {
     command.argument_count = static_cast<std::uint8_t>(arguments.size());
     for (const TestArgument& argument : arguments) {
       if (argument.buffer != nullptr) {
-        list_.add_view(*argument.buffer->storage, argument.offset, argument.size, Access::kReadWrite);
+        list_.add_view(*argument.buffer->storage, argument.offset, argument.size,
+                       Access::kReadWrite);
       } else {
         list_.add_bytes(argument.inline_bytes);
       }
@@ -162,7 +164,8 @@ class TestProgram {
   ir::NameId label_ = ir::NameId::kNone;
 };
 
-inline std::shared_ptr<hal::Device> make_device(unsigned threads = 1, Parallelism parallelism = Parallelism::kAuto) {
+inline std::shared_ptr<hal::Device> make_device(unsigned threads = 1,
+                                                Parallelism parallelism = Parallelism::kAuto) {
   HostOptions options;
   options.threads = threads;
   options.parallelism = parallelism;

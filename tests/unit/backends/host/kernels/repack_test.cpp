@@ -15,7 +15,7 @@
 #include "segue/tensor.hpp"
 #include "support/run_host_kernel.hpp"
 #include "support/test_seed.hpp"
-#include "weights.hpp"
+#include "support/weights.hpp"
 
 namespace segue::test {
 namespace {

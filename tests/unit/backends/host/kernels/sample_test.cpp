@@ -115,6 +115,22 @@ TEST(SampleKernel, EqualLogitsAreCutInTokenOrder) {
   });
 }
 
+TEST(SampleKernel, OnlyAsManyEqualsStayAsBetterTokensLeaveRoomFor) {
+  // Tokens 100 to 104 are 3 times as likely as each of the others.
+  std::vector<float> x(300, 1.0F);
+  std::fill_n(x.begin() + 100, 5, 1.0F + std::log(3.0F));
+  const auto is_better = [](std::uint32_t token) { return token >= 100 && token < 105; };
+  for_each_simd([&](std::span<const KernelSource> kernels) {
+    for (std::uint64_t step = 0; step < 200; ++step) {
+      const std::uint32_t of_ten = sample(kernels, x, {10, 1.0, 1.0, 42, step});
+      EXPECT_TRUE(is_better(of_ten) || of_ten < 5) << of_ten;
+      // 15.5 of 310 parts of probability belong to the better ones and, rounded up, one other.
+      const std::uint32_t of_nucleus = sample(kernels, x, {0, 0.05, 1.0, 42, step});
+      EXPECT_TRUE(is_better(of_nucleus) || of_nucleus == 0) << of_nucleus;
+    }
+  });
+}
+
 TEST(SampleKernel, ZerosOfBothSignsAreEqual) {
   const std::vector<float> x = {-0.0F, 0.0F, -0.0F, -1.0F};
   for_each_simd([&](std::span<const KernelSource> kernels) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "weights.hpp"
+#include "support/weights.hpp"
 
 #include <cmath>
 #include <cstring>
