@@ -33,6 +33,12 @@ struct Setup {
   Kernel kernel;
   std::vector<BufferView> weights;
   std::vector<BufferView> activations;
+
+  /// The views of each dispatch, chosen ahead so that only recording is measured.
+  struct Call {
+    const BufferView* views[4];
+  };
+  std::vector<Call> independent, chained;
 };
 
 Setup make_setup() {
@@ -53,6 +59,14 @@ Setup make_setup() {
   };
   for (std::size_t i = 0; i < kWeights; ++i) setup.weights.push_back(make_view(4096));
   for (std::size_t i = 0; i < kActivations; ++i) setup.activations.push_back(make_view(4096));
+  for (std::size_t i = 0; i < kDispatches; ++i) {
+    const BufferView* w = setup.weights.data();
+    const BufferView* a = setup.activations.data();
+    const BufferView* w0 = w + i % kWeights;
+    const BufferView* w1 = w + (i + 7) % kWeights;
+    setup.independent.push_back({{w0, w1, a, a + 1 + i % 13}});
+    setup.chained.push_back({{w0, w1, a + i % 2, a + (i + 1) % 2}});
+  }
   return setup;
 }
 
@@ -67,14 +81,13 @@ void report(benchmark::State& state, const RecordingStats& stats) {
 /// what the one before wrote and needs a barrier; otherwise only the one that writes an activation
 /// for the second time does.
 void record_all(const Setup& setup, CommandEncoder& encoder, bool chained) {
-  for (std::size_t i = 0; i < kDispatches; ++i) {
-    const Params params{{static_cast<std::uint32_t>(i)}};
-    const BufferView& x = setup.activations[chained ? i % 2 : 0];
-    const BufferView& y = setup.activations[chained ? (i + 1) % 2 : 1 + i % 13];
-    encoder.dispatch(setup.kernel,
-                     {setup.weights[i % kWeights], setup.weights[(i + 7) % kWeights], x, y,
-                      KernelArg::bytes(params)},
-                     groups(1));
+  std::uint32_t i = 0;
+  for (const Setup::Call& call : chained ? setup.chained : setup.independent) {
+    const Params params{{i++}};
+    encoder.dispatch(
+        setup.kernel,
+        {*call.views[0], *call.views[1], *call.views[2], *call.views[3], KernelArg::bytes(params)},
+        groups(1));
   }
 }
 

@@ -76,6 +76,7 @@ base::Ref<SubmissionState> DeviceCore::acquire_recording(bool retain) {
 
 void DeviceCore::recycle(SubmissionState* recording) noexcept {
   recording->list.clear();
+  recording->predecessors.clear();  // a refused submission still has them
   const std::lock_guard lock(free_mutex_);
   free_.push_back(recording);
 }

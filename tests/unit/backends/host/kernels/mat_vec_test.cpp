@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <limits>
 #include <random>
 #include <span>
 #include <string>
@@ -124,6 +125,7 @@ std::vector<double> quantised(std::span<const float> x) {
 void expect_products(const Weights& weights, const Product& product, std::span<const float> x,
                      std::span<const float> y) {
   constexpr double kRounding = 0x1p-24;
+  constexpr float kSubnormalSpacing = std::numeric_limits<float>::denorm_min();
   const std::size_t columns = weights.columns;
   const std::size_t tokens = y.size() / weights.rows;
   for (std::size_t t = 0; t < tokens; ++t) {
@@ -147,7 +149,9 @@ void expect_products(const Weights& weights, const Product& product, std::span<c
         quantisation += std::fabs(row[c]) * largest / 254;  // half a step
       }
       const double value = y[t * weights.rows + r];
-      const double allowed = (static_cast<double>(columns) + 16) * kRounding * magnitudes;
+      // Each operation rounds to kRounding of its result, or to the spacing of subnormal floats.
+      const double allowed = (static_cast<double>(columns) + 16) *
+                             (kRounding * magnitudes + double{kSubnormalSpacing});
       ASSERT_NEAR(value, sum, allowed) << "token " << t << ", row " << r;
       ASSERT_NEAR(value, unquantised_sum, allowed + 1.0001 * quantisation)
           << "token " << t << ", row " << r;
