@@ -11,6 +11,7 @@
 #include <array>
 #include <cstdint>
 #include <cstdlib>
+#include <span>
 #include <vector>
 
 #include "segue/host.hpp"
@@ -18,7 +19,7 @@
 namespace segue::bench {
 namespace {
 
-constexpr std::size_t kDispatches = 1500;
+constexpr std::size_t kMostDispatches = 1500;  // a large decoder; 119 is a token of the tales model
 constexpr std::size_t kWeights = 30;
 constexpr std::size_t kActivations = 14;
 
@@ -59,7 +60,7 @@ Setup make_setup() {
   };
   for (std::size_t i = 0; i < kWeights; ++i) setup.weights.push_back(make_view(4096));
   for (std::size_t i = 0; i < kActivations; ++i) setup.activations.push_back(make_view(4096));
-  for (std::size_t i = 0; i < kDispatches; ++i) {
+  for (std::size_t i = 0; i < kMostDispatches; ++i) {
     const BufferView* w = setup.weights.data();
     const BufferView* a = setup.activations.data();
     const BufferView* w0 = w + i % kWeights;
@@ -72,17 +73,19 @@ Setup make_setup() {
 
 void report(benchmark::State& state, const RecordingStats& stats) {
   state.counters["per_dispatch"] =
-      benchmark::Counter(static_cast<double>(state.iterations() * kDispatches),
+      benchmark::Counter(static_cast<double>(state.iterations() * state.range(0)),
                          benchmark::Counter::kIsRate | benchmark::Counter::kInvert);
-  state.counters["barriers"] = static_cast<double>(stats.barriers_inferred) / kDispatches;
+  state.counters["barriers"] =
+      static_cast<double>(stats.barriers_inferred) / static_cast<double>(state.range(0));
 }
 
 /// Each dispatch reads two weights and one activation and writes another one. Chained, it reads
 /// what the one before wrote and needs a barrier; otherwise only the one that writes an activation
 /// for the second time does.
-void record_all(const Setup& setup, CommandEncoder& encoder, bool chained) {
+void record_all(const std::vector<Setup::Call>& calls, const Setup& setup, std::int64_t count,
+                CommandEncoder& encoder) {
   std::uint32_t i = 0;
-  for (const Setup::Call& call : chained ? setup.chained : setup.independent) {
+  for (const Setup::Call& call : std::span(calls).first(static_cast<std::size_t>(count))) {
     const Params params{{i++}};
     encoder.dispatch(
         setup.kernel,
@@ -97,26 +100,26 @@ void independent(benchmark::State& state) {
   CommandEncoder encoder = setup.device.create_encoder().value();
   RecordingStats stats;
   for (auto _ : state) {
-    record_all(setup, encoder, false);
+    record_all(setup.independent, setup, state.range(0), encoder);
     stats = encoder.stats();
     if (!encoder.status() || !encoder.begin()) return state.SkipWithError("recording fails");
   }
   report(state, stats);
 }
-BENCHMARK(independent);
+BENCHMARK(independent)->Arg(119)->Arg(kMostDispatches);
 
 void chained(benchmark::State& state) {
   const Setup setup = make_setup();
   CommandEncoder encoder = setup.device.create_encoder().value();
   RecordingStats stats;
   for (auto _ : state) {
-    record_all(setup, encoder, true);
+    record_all(setup.chained, setup, state.range(0), encoder);
     stats = encoder.stats();
     if (!encoder.status() || !encoder.begin()) return state.SkipWithError("recording fails");
   }
   report(state, stats);
 }
-BENCHMARK(chained);
+BENCHMARK(chained)->Arg(119)->Arg(kMostDispatches);
 
 /// Without tracking: what the hazard checks cost is the difference.
 void manual(benchmark::State& state) {
@@ -125,12 +128,12 @@ void manual(benchmark::State& state) {
   options.barriers = BarrierMode::kManual;
   CommandEncoder encoder = setup.device.create_encoder(options).value();
   for (auto _ : state) {
-    record_all(setup, encoder, false);
+    record_all(setup.independent, setup, state.range(0), encoder);
     if (!encoder.status() || !encoder.begin()) return state.SkipWithError("recording fails");
   }
   report(state, {});
 }
-BENCHMARK(manual);
+BENCHMARK(manual)->Arg(119)->Arg(kMostDispatches);
 
 /// The bytes that a command of this kind fills, appended as they are.
 void raw_append(benchmark::State& state) {
@@ -149,7 +152,7 @@ void raw_append(benchmark::State& state) {
   for (auto _ : state) {
     stream.clear();
     kept.clear();
-    for (std::size_t i = 0; i < kDispatches; ++i) {
+    for (std::size_t i = 0; i < static_cast<std::size_t>(state.range(0)); ++i) {
       const auto append = [&stream](const auto& value) {
         const auto* bytes = reinterpret_cast<const std::byte*>(&value);
         stream.insert(stream.end(), bytes, bytes + sizeof(value));
@@ -169,7 +172,7 @@ void raw_append(benchmark::State& state) {
   }
   report(state, {});
 }
-BENCHMARK(raw_append);
+BENCHMARK(raw_append)->Arg(119)->Arg(kMostDispatches);
 
 }  // namespace
 }  // namespace segue::bench

@@ -166,8 +166,9 @@ std::vector<double> sample_probabilities(std::span<const float> row, const Sampl
   const auto logit = [&](std::size_t i) {
     return std::isnan(row[i]) ? -std::numeric_limits<double>::infinity() : double{row[i]};
   };
-  std::ranges::stable_sort(order,
-                           [&](std::size_t a, std::size_t b) { return logit(a) > logit(b); });
+  std::ranges::sort(order, [&](std::size_t a, std::size_t b) {
+    return logit(a) != logit(b) ? logit(a) > logit(b) : a < b;  // the first of equals first
+  });
   if (options.top_k != 0 && options.top_k < order.size()) order.resize(options.top_k);
 
   std::vector<double> weights(order.size());
