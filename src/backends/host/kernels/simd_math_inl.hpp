@@ -114,7 +114,10 @@ HWY_INLINE FloatVec exp(FloatVec x) {
   e = hn::MulAdd(e, r, hn::Set(kFloats, 0.5F));
   e = hn::MulAdd(e, r, hn::Set(kFloats, 1.0F));
   e = hn::MulAdd(e, r, hn::Set(kFloats, 1.0F));
-  const auto exponent = hn::Add(hn::ConvertTo(kInts, n), hn::Set(kInts, 127));
+  // Not every target may convert NaN or what no int holds; both get another result below, or stay.
+  const auto convertible = hn::Le(hn::Abs(n), hn::Set(kFloats, 128.0F));
+  const auto power = hn::ConvertTo(kInts, hn::IfThenElseZero(convertible, n));
+  const auto exponent = hn::Add(power, hn::Set(kInts, 127));
   e = hn::Mul(e, hn::BitCast(kFloats, hn::ShiftLeft<23>(exponent)));
   e = hn::IfThenElse(hn::Gt(x, hn::Set(kFloats, 88.3F)), hn::Set(kFloats, kInfinity), e);
   return hn::IfThenElse(hn::Lt(x, hn::Set(kFloats, -87.3F)), hn::Zero(kFloats), e);
