@@ -22,4 +22,4 @@ elif ! log=$(build 2>&1); then
 fi
 
 echo "tales-q8_0.gguf, 2.8 million parameters, tells a story:" >&2
-exec "$tool" generate -m models/tales-q8_0.gguf --device auto "$@"
+exec "$tool" generate -m models/tales-q8_0.gguf --device auto --echo "$@"

@@ -113,8 +113,7 @@ void EncoderState::append(const ir::Command& command) {
   ++unflushed_dispatches_;
 }
 
-// -- Commands other than dispatches
-// ---------------------------------------------------------------------------------
+// Commands other than dispatches.
 
 bool EncoderState::add_plain_view(const BufferView& view, Access access, std::string_view role) {
   if (!check_usable(view.buffer().state(), access, role)) return false;
@@ -195,8 +194,7 @@ void EncoderState::native(std::span<const BufferView> reads, std::span<const Buf
   append(command);
 }
 
-// -- Barriers and footprints
-// ----------------------------------------------------------------------------------------
+// Barriers and footprints.
 
 void EncoderState::memory_barrier() {
   if (!ready()) return;
@@ -275,8 +273,7 @@ void EncoderState::set_op_kind(OpKind kind) {
   if (ready()) pending_op_ = kind;
 }
 
-// -- Labels
-// -------------------------------------------------------------------------------------------------
+// Labels.
 
 void EncoderState::push_label(std::string_view label) {
   if (!ready()) return;
@@ -302,8 +299,7 @@ void EncoderState::enter_scopes() {
     scopes_.push_back(current_->list->add_name(scope_name(i), scope()));
 }
 
-// -- Stateful form
-// -------------------------------------------------------------------------------------------------
+// Stateful form.
 
 void EncoderState::set_kernel(const Kernel& kernel) {
   if (!ready()) return;
@@ -355,8 +351,7 @@ void EncoderState::dispatch_stateful(Grid grid, Extent3 group_size) {
   dispatch(bound_kernel_.impl(), args, grid, options);
 }
 
-// -- Capture
-// -------------------------------------------------------------------------------------------------
+// Capture.
 
 void EncoderState::start_capture() {
   if (!ready()) return;
@@ -386,8 +381,7 @@ Result<Graph> EncoderState::take_capture() {
   return Graph(taken);
 }
 
-// -- Commit
-// -------------------------------------------------------------------------------------------------
+// Commit.
 
 Result<> EncoderState::status() const {
   if (error_) return std::unexpected(*error_);

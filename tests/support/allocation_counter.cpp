@@ -6,6 +6,18 @@
 #include <cstdlib>
 #include <new>
 
+#if defined(__SANITIZE_THREAD__)
+#define SEGUE_COUNTS_ALLOCATIONS 0
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define SEGUE_COUNTS_ALLOCATIONS 0
+#endif
+#endif
+#ifndef SEGUE_COUNTS_ALLOCATIONS
+#define SEGUE_COUNTS_ALLOCATIONS 1
+#endif
+
+#if SEGUE_COUNTS_ALLOCATIONS
 namespace {
 
 std::atomic<std::uint64_t> allocations{0};
@@ -32,5 +44,17 @@ void operator delete(void* memory, std::size_t, std::align_val_t) noexcept { std
 namespace segue::test {
 
 std::uint64_t allocation_count() { return allocations.load(std::memory_order_relaxed); }
+bool counts_allocations() { return true; }
 
 }  // namespace segue::test
+
+#else
+
+namespace segue::test {
+
+std::uint64_t allocation_count() { return 0; }
+bool counts_allocations() { return false; }
+
+}  // namespace segue::test
+
+#endif  // SEGUE_COUNTS_ALLOCATIONS

@@ -9,4 +9,12 @@ namespace segue::test {
 /// support/allocation_counter.cpp among its sources, which replaces the global operator new.
 [[nodiscard]] std::uint64_t allocation_count();
 
+/// False under ThreadSanitizer, whose runtime brings its own operator new.
+[[nodiscard]] bool counts_allocations();
+
 }  // namespace segue::test
+
+/// Skips a test that is about allocations where they cannot be counted.
+#define SEGUE_SKIP_UNLESS_ALLOCATIONS_COUNT() \
+  if (!::segue::test::counts_allocations())   \
+  GTEST_SKIP() << "ThreadSanitizer brings its own operator new, so allocations are not counted."

@@ -261,6 +261,7 @@ TEST_F(DirectPlannerTest, AWholeListIsPlannedWithReasons) {  // rows C4, C10
 }
 
 TEST_F(DirectPlannerTest, PlanningAgainAllocatesNothing) {  // row C9
+  SEGUE_SKIP_UNLESS_ALLOCATIONS_COUNT();
   for (int i = 0; i < 200; ++i) {
     const auto at = static_cast<std::uint64_t>(i % 13) * 64;
     program_.dispatch({{a_, at, at + 64, kRead}, {b_, at, at + 64, i % 3 == 0 ? kWrite : kRead}});

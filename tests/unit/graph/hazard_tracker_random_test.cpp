@@ -116,6 +116,7 @@ TEST(HazardTrackerRandom, AgreesWithAMapOfBytes) {  // rows C2, C4, C9
 }
 
 TEST(HazardTrackerRandom, ARepeatedSequenceAllocatesNothing) {  // row C9
+  SEGUE_SKIP_UNLESS_ALLOCATIONS_COUNT();
   std::mt19937_64 random(test::test_seed());
   const Shape shape{60, 1 << 14, 8, 4, 0.05};
   std::vector<std::vector<AccessRange>> sequence(2000);
@@ -140,6 +141,7 @@ TEST(HazardTrackerRandom, ARepeatedSequenceAllocatesNothing) {  // row C9
 }
 
 TEST(HazardTrackerRandom, ManyMemoriesAllocateByNumberNotById) {  // row C9
+  SEGUE_SKIP_UNLESS_ALLOCATIONS_COUNT();
   HazardTracker tracker;
   const std::uint64_t before = test::allocation_count();
   for (std::uint64_t i = 0; i < 1000; ++i) {

@@ -270,6 +270,7 @@ TEST_F(CommandListTest, SharedSizesAndCallbacksBelongToTheirCommand) {  // rows 
 }
 
 TEST_F(CommandListTest, RecordingAgainAllocatesNothing) {  // rows G11, K5
+  SEGUE_SKIP_UNLESS_ALLOCATIONS_COUNT();
   const auto record = [this] {
     list_.clear();
     for (int i = 0; i < 100; ++i) append_dispatch("label");
