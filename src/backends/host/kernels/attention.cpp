@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <vector>
 
 #include "segue/host.hpp"
 
+#include "backends/host/kernels/cache_rows.hpp"
 #include "backends/host/kernels/op_kernels.hpp"
 #include "backends/host/kernels/simd_targets.hpp"
 #include "base/op_params.hpp"
@@ -74,8 +76,9 @@ HWY_INLINE FloatVec sums_of_blocks(const FloatVec (&quads)[kLanes / kRows]) {
 #endif
 }
 
-/// The products of kRows keys with each query, not yet added up over the lanes.
-template <std::size_t kHeads, class T>
+/// The products of kRows keys with each query, not yet added up over the lanes. Heads of kVectors
+/// whole vectors, or of any size if kVectors is 0.
+template <std::size_t kHeads, std::size_t kVectors, class T>
 HWY_INLINE void multiply_keys(const Heads<T>& heads, const T* const (&keys)[kRows],
                               FloatVec (&products)[kHeads][kRows]) {
   HWY_UNROLL(4) for (auto& row : products) {
@@ -84,16 +87,22 @@ HWY_INLINE void multiply_keys(const Heads<T>& heads, const T* const (&keys)[kRow
   // Every index into an array of vectors is a constant once loops are unrolled: they stay in
   // registers.
   FloatVec key[kRows];
-  std::size_t d = 0;
-  for (; d + kLanes <= heads.size; d += kLanes) {
-    HWY_UNROLL(4) for (std::size_t r = 0; r < kRows; ++r) key[r] = load_floats(keys[r] + d);
+  const auto multiply = [&](std::size_t d) HWY_ATTR {
+    HWY_UNROLL(4)
+    for (std::size_t r = 0; r < kRows; ++r) key[r] = in_register(load_floats(keys[r] + d));
     HWY_UNROLL(4) for (std::size_t h = 0; h < kHeads; ++h) {
       const FloatVec query = load_floats(heads.query + h * heads.size + d);
       HWY_UNROLL(4) for (std::size_t r = 0; r < kRows; ++r) {
         products[h][r] = hn::MulAdd(query, key[r], products[h][r]);
       }
     }
+  };
+  if constexpr (kVectors != 0) {
+    HWY_UNROLL(4) for (std::size_t v = 0; v < kVectors; ++v) multiply(v * kLanes);
+    return;
   }
+  std::size_t d = 0;
+  for (; d + kLanes <= heads.size; d += kLanes) multiply(d);
   if (d == heads.size) return;
   const std::size_t rest = heads.size - d;
   HWY_UNROLL(4) for (std::size_t r = 0; r < kRows; ++r) key[r] = load_some(keys[r] + d, rest);
@@ -106,12 +115,14 @@ HWY_INLINE void multiply_keys(const Heads<T>& heads, const T* const (&keys)[kRow
 }
 
 /// scores[h][i] = scale * query h . key of row + i for i < count, and -infinity up to the next
-/// whole vector.
-template <std::size_t kHeads, class T>
+/// whole vector; largest[h] becomes the largest of them and of itself.
+template <std::size_t kHeads, std::size_t kVectors, class T>
 HWY_INLINE void score_rows(const Heads<T>& heads, std::size_t row, std::size_t count,
-                           float (&scores)[kHeads][kChunkRows]) {
+                           float (&scores)[kHeads][kChunkRows], float (&largest)[kHeads]) {
   const FloatVec scale = hn::Set(kFloats, heads.scale);
   const T* const first = heads.keys + row * heads.stride;
+  FloatVec maxima[kHeads];
+  HWY_UNROLL(4) for (std::size_t h = 0; h < kHeads; ++h) maxima[h] = hn::Set(kFloats, largest[h]);
   for (std::size_t i = 0; i < count; i += kLanes) {
     FloatVec quads[kHeads][kLanes / kRows];
     HWY_UNROLL(4) for (std::size_t quad = 0; quad < kLanes / kRows; ++quad) {
@@ -120,16 +131,24 @@ HWY_INLINE void score_rows(const Heads<T>& heads, std::size_t row, std::size_t c
         keys[r] = first + std::min(i + quad * kRows + r, count - 1) * heads.stride;
       }
       FloatVec products[kHeads][kRows];
-      multiply_keys(heads, keys, products);
+      multiply_keys<kHeads, kVectors>(heads, keys, products);
       HWY_UNROLL(4)
       for (std::size_t h = 0; h < kHeads; ++h) quads[h][quad] = sums_in_blocks(products[h]);
     }
     HWY_UNROLL(4) for (std::size_t h = 0; h < kHeads; ++h) {
-      hn::Store(hn::Mul(sums_of_blocks(quads[h]), scale), kFloats, scores[h] + i);
+      const FloatVec score = hn::Mul(sums_of_blocks(quads[h]), scale);
+      maxima[h] = larger(score, maxima[h]);  // Lanes from `count` on repeat the last row.
+      hn::Store(score, kFloats, scores[h] + i);
     }
   }
-  for (std::size_t i = count; i % kLanes != 0; ++i) {
-    for (std::size_t h = 0; h < kHeads; ++h) scores[h][i] = -kInfinity;
+  const std::size_t last = count % kLanes;
+  HWY_UNROLL(4) for (std::size_t h = 0; h < kHeads; ++h) {
+    largest[h] = hn::GetLane(hn::MaxOfLanes(kFloats, maxima[h]));
+    if (last == 0) continue;
+    float* const rest = scores[h] + count - last;
+    const FloatVec score = hn::Load(kFloats, rest);
+    const auto valid = hn::FirstN(kFloats, last);
+    hn::Store(hn::IfThenElse(valid, score, hn::Set(kFloats, -kInfinity)), kFloats, rest);
   }
 }
 
@@ -159,7 +178,8 @@ HWY_INLINE void add_values(const Heads<T>& heads, std::size_t row, std::size_t c
   const auto add_row = [&](FloatVec(&chain)[kHeads][kVectors], std::size_t i) HWY_ATTR {
     FloatVec value[kVectors];
     HWY_UNROLL(2)
-    for (std::size_t n = 0; n < kVectors; ++n) value[n] = load_floats(values + n * kLanes);
+    for (std::size_t n = 0; n < kVectors; ++n)
+      value[n] = in_register(load_floats(values + n * kLanes));
     HWY_UNROLL(4) for (std::size_t h = 0; h < kHeads; ++h) {
       const FloatVec weight = hn::Set(kFloats, weights[h][i]);
       HWY_UNROLL(2) for (std::size_t n = 0; n < kVectors; ++n) {
@@ -225,24 +245,28 @@ HWY_INLINE void scale_by(float factor, float* y, std::size_t count) {
 /// 2018), chunk by chunk: sums so far are relative to the largest score so far, and are rescaled
 /// when it grows. Each head's operations and their order are the same, however many heads there
 /// are.
-template <std::size_t kHeads, class T>
+template <std::size_t kHeads, std::size_t kVectors, class T>
 void attend(const Heads<T>& heads, std::size_t rows) {
+  if (rows == 0) {  // An average of nothing.
+    std::fill_n(heads.y, kHeads * heads.size, NAN);
+    return;
+  }
   HWY_ALIGN float weights[kHeads][kChunkRows];
   float largest[kHeads];
   float sum[kHeads] = {};
   std::fill_n(largest, kHeads, -kInfinity);
   for (std::size_t row = 0; row < rows; row += kChunkRows) {
     const std::size_t count = std::min(rows - row, kChunkRows);
-    score_rows(heads, row, count, weights);
+    float before[kHeads];
+    std::copy_n(largest, kHeads, before);
+    score_rows<kHeads, kVectors>(heads, row, count, weights, largest);
     for (std::size_t h = 0; h < kHeads; ++h) {
-      const float grown = std::max(largest[h], largest_of(weights[h], count));
-      if (row != 0 && grown > largest[h]) {
-        const float factor = hn::GetLane(exp(hn::Set(kFloats, largest[h] - grown)));
+      if (row != 0 && largest[h] > before[h]) {
+        const float factor = hn::GetLane(exp(hn::Set(kFloats, before[h] - largest[h])));
         sum[h] *= factor;
         scale_by(factor, heads.y + h * heads.size, heads.size);
       }
-      largest[h] = grown;
-      sum[h] += exponentiate(weights[h], count, grown);
+      sum[h] += exponentiate(weights[h], count, largest[h]);
     }
     add_chunk(heads, row, count, weights);
   }
@@ -250,21 +274,35 @@ void attend(const Heads<T>& heads, std::size_t rows) {
     scale_by(1.0F / sum[h], heads.y + h * heads.size, heads.size);
 }
 
+/// Heads of 2 and 4 vectors, 32 and 64 elements on the widest machines, are worth code of their
+/// own.
+template <std::size_t kHeads, class T>
+HWY_INLINE void attend_by_size(const Heads<T>& heads, std::size_t rows) {
+  switch (heads.size) {
+    case 2 * kLanes: return attend<kHeads, 2>(heads, rows);
+    case 4 * kLanes: return attend<kHeads, 4>(heads, rows);
+    default: return attend<kHeads, 0>(heads, rows);
+  }
+}
+
 template <class T>
 HWY_INLINE void attend_heads(const Heads<T>& heads, std::size_t count, std::size_t rows) {
   switch (count) {
-    case 1: return attend<1>(heads, rows);
-    case 2: return attend<2>(heads, rows);
+    case 1: return attend_by_size<1>(heads, rows);
+    case 2: return attend_by_size<2>(heads, rows);
 #if HWY_MAX_BYTES >= 64
-    case 3: return attend<3>(heads, rows);
-    case 4: return attend<4>(heads, rows);
+    case 3: return attend_by_size<3>(heads, rows);
+    case 4: return attend_by_size<4>(heads, rows);
 #endif
   }
 }
 
 template <class T>
-HWY_INLINE void attention(const KernelContext& work, const float* q, const T* keys, const T* values,
+HWY_INLINE void attention(const KernelContext& work, const float* q, In<T> keys, In<T> values,
                           float* y, const base::AttentionParams& size) {
+  const std::size_t stride = std::size_t{size.kv_heads} * size.head_size;
+  const std::uint64_t cache_rows = rows_held(std::min(keys.size(), values.size()), stride,
+                                             std::uint64_t{size.position} + size.tokens);
   const std::uint64_t end = std::min(work.group_end, std::uint64_t{size.tokens} * size.heads);
   const std::uint64_t heads_per_kv_head = size.heads / size.kv_heads;
   for (std::uint64_t group = work.group_begin; group < end;) {
@@ -276,24 +314,24 @@ HWY_INLINE void attention(const KernelContext& work, const float* q, const T* ke
     const std::size_t kv_offset = kv_head * size.head_size;
     const std::size_t offset = group * size.head_size;
     const Heads<T> heads{q + offset,
-                         keys + kv_offset,
-                         values + kv_offset,
+                         keys.data() + kv_offset,
+                         values.data() + kv_offset,
                          y + offset,
-                         std::size_t{size.kv_heads} * size.head_size,
+                         stride,
                          size.head_size,
                          size.scale};
-    attend_heads(heads, count, size.position + token + 1);
+    attend_heads(heads, count, std::min(size.position + token + 1, cache_rows));
     group += count;
   }
 }
 
 void attention_f32(const KernelContext& work, In<float> q, In<float> keys, In<float> values,
                    Out<float> y, const base::AttentionParams& size) {
-  attention(work, q.data(), keys.data(), values.data(), y.data(), size);
+  attention(work, q.data(), keys, values, y.data(), size);
 }
 void attention_f16(const KernelContext& work, In<float> q, In<hwy::float16_t> keys,
                    In<hwy::float16_t> values, Out<float> y, const base::AttentionParams& size) {
-  attention(work, q.data(), keys.data(), values.data(), y.data(), size);
+  attention(work, q.data(), keys, values, y.data(), size);
 }
 
 }  // namespace

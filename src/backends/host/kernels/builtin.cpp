@@ -19,6 +19,7 @@ std::vector<KernelSource> builtin_kernels() {
   append_attention_kernels(kernels);
   append_softmax_kernels(kernels);
   append_sample_kernels(kernels);
+  append_advance_kernels(kernels);
   return kernels;
 }
 

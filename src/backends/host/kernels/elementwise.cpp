@@ -30,14 +30,9 @@ struct Add {
 struct Multiply {
   HWY_INLINE FloatVec operator()(FloatVec a, FloatVec b) const { return hn::Mul(a, b); }
 };
-struct Silu {
-  HWY_INLINE FloatVec operator()(FloatVec x) const {
-    return hn::Div(x, hn::Add(hn::Set(kFloats, 1.0F), exp(hn::Neg(x))));
-  }
-};
 struct SiluMultiply {
   HWY_INLINE FloatVec operator()(FloatVec gate, FloatVec up) const {
-    return hn::Mul(Silu()(gate), up);
+    return hn::Mul(silu_of(gate), up);
   }
 };
 
@@ -84,8 +79,8 @@ void silu(const KernelContext& work, In<float> x, Out<float> y,
   const std::uint64_t end = std::min<std::uint64_t>(work.group_end * kElementsPerGroup, size.count);
   std::uint64_t i = work.group_begin * kElementsPerGroup;
   for (; i + kLanes <= end; i += kLanes)
-    store_floats(Silu()(load_floats(x.data() + i)), y.data() + i);
-  if (i < end) store_some(Silu()(load_some(x.data() + i, end - i)), y.data() + i, end - i);
+    store_floats(silu_of(load_floats(x.data() + i)), y.data() + i);
+  if (i < end) store_some(silu_of(load_some(x.data() + i, end - i)), y.data() + i, end - i);
 }
 
 }  // namespace

@@ -84,39 +84,72 @@ struct Q4Row {
 };
 
 template <class Row>
-HWY_INLINE void gather_rows(const KernelContext& work, In<std::uint32_t> tokens,
-                            In<std::byte> table, float* y, const base::EmbeddingParams& size) {
-  const std::uint64_t row_bytes = size.columns / Row::kBlockColumns * Row::kBlockBytes;
-  const std::uint64_t end = std::min<std::uint64_t>(work.group_end, size.tokens);
-  for (std::uint64_t t = work.group_begin; t < end; ++t) {
-    float* const to = y + t * size.columns;
-    if (tokens[t] < size.vocabulary) {
-      Row::read(table.data() + tokens[t] * row_bytes, to, size.columns);
-    } else {
-      std::fill_n(to, size.columns, std::numeric_limits<float>::quiet_NaN());
-    }
+HWY_INLINE void gather_row(In<std::byte> table, std::uint32_t token, std::uint32_t vocabulary,
+                           std::uint32_t columns, float* y) {
+  const std::uint64_t row_bytes = columns / Row::kBlockColumns * Row::kBlockBytes;
+  if (token < vocabulary) {
+    Row::read(table.data() + token * row_bytes, y, columns);
+  } else {
+    std::fill_n(y, columns, std::numeric_limits<float>::quiet_NaN());
   }
 }
 
+template <class Row>
+HWY_INLINE void embedding(const KernelContext& work, In<std::uint32_t> tokens, In<std::byte> table,
+                          Out<float> y, const base::EmbeddingParams& size) {
+  const std::uint64_t end = std::min<std::uint64_t>(work.group_end, size.tokens);
+  for (std::uint64_t t = work.group_begin; t < end; ++t) {
+    gather_row<Row>(table, tokens[t], size.vocabulary, size.columns, y.data() + t * size.columns);
+  }
+}
+
+template <class Row>
+HWY_INLINE void embedding_token(const KernelContext&, In<std::byte> table, Out<float> y,
+                                const base::EmbeddingTokenParams& size) {
+  gather_row<Row>(table, size.token, size.vocabulary, size.columns, y.data());
+}
+
+// Highway dispatches by name.
+
 void embedding_f32(const KernelContext& work, In<std::uint32_t> tokens, In<std::byte> table,
                    Out<float> y, const base::EmbeddingParams& size) {
-  gather_rows<DenseRow<float>>(work, tokens, table, y.data(), size);
+  embedding<DenseRow<float>>(work, tokens, table, y, size);
 }
 void embedding_f16(const KernelContext& work, In<std::uint32_t> tokens, In<std::byte> table,
                    Out<float> y, const base::EmbeddingParams& size) {
-  gather_rows<DenseRow<hwy::float16_t>>(work, tokens, table, y.data(), size);
+  embedding<DenseRow<hwy::float16_t>>(work, tokens, table, y, size);
 }
 void embedding_bf16(const KernelContext& work, In<std::uint32_t> tokens, In<std::byte> table,
                     Out<float> y, const base::EmbeddingParams& size) {
-  gather_rows<DenseRow<hwy::bfloat16_t>>(work, tokens, table, y.data(), size);
+  embedding<DenseRow<hwy::bfloat16_t>>(work, tokens, table, y, size);
 }
 void embedding_q8_0(const KernelContext& work, In<std::uint32_t> tokens, In<std::byte> table,
                     Out<float> y, const base::EmbeddingParams& size) {
-  gather_rows<Q8Row>(work, tokens, table, y.data(), size);
+  embedding<Q8Row>(work, tokens, table, y, size);
 }
 void embedding_q4_0(const KernelContext& work, In<std::uint32_t> tokens, In<std::byte> table,
                     Out<float> y, const base::EmbeddingParams& size) {
-  gather_rows<Q4Row>(work, tokens, table, y.data(), size);
+  embedding<Q4Row>(work, tokens, table, y, size);
+}
+void embedding_token_f32(const KernelContext& work, In<std::byte> table, Out<float> y,
+                         const base::EmbeddingTokenParams& size) {
+  embedding_token<DenseRow<float>>(work, table, y, size);
+}
+void embedding_token_f16(const KernelContext& work, In<std::byte> table, Out<float> y,
+                         const base::EmbeddingTokenParams& size) {
+  embedding_token<DenseRow<hwy::float16_t>>(work, table, y, size);
+}
+void embedding_token_bf16(const KernelContext& work, In<std::byte> table, Out<float> y,
+                          const base::EmbeddingTokenParams& size) {
+  embedding_token<DenseRow<hwy::bfloat16_t>>(work, table, y, size);
+}
+void embedding_token_q8_0(const KernelContext& work, In<std::byte> table, Out<float> y,
+                          const base::EmbeddingTokenParams& size) {
+  embedding_token<Q8Row>(work, table, y, size);
+}
+void embedding_token_q4_0(const KernelContext& work, In<std::byte> table, Out<float> y,
+                          const base::EmbeddingTokenParams& size) {
+  embedding_token<Q4Row>(work, table, y, size);
 }
 
 }  // namespace
@@ -127,10 +160,15 @@ HWY_AFTER_NAMESPACE();
 namespace segue::host {
 
 HWY_EXPORT(embedding_f32);
+HWY_EXPORT(embedding_token_f32);
 HWY_EXPORT(embedding_f16);
+HWY_EXPORT(embedding_token_f16);
 HWY_EXPORT(embedding_bf16);
+HWY_EXPORT(embedding_token_bf16);
 HWY_EXPORT(embedding_q8_0);
+HWY_EXPORT(embedding_token_q8_0);
 HWY_EXPORT(embedding_q4_0);
+HWY_EXPORT(embedding_token_q4_0);
 
 void append_embedding_kernels(std::vector<KernelSource>& kernels) {
   hwy::GetChosenTarget().Update(hwy::SupportedTargets());
@@ -144,6 +182,14 @@ void append_embedding_kernels(std::vector<KernelSource>& kernels) {
   add("embedding_bf16", &HWY_DYNAMIC_DISPATCH(embedding_bf16));
   add("embedding_q8_0", &HWY_DYNAMIC_DISPATCH(embedding_q8_0));
   add("embedding_q4_0", &HWY_DYNAMIC_DISPATCH(embedding_q4_0));
+  const auto add_token = [&](const char* name, auto* function) {
+    kernels.push_back(kernel(name, {"table", "y", "size"}, function, options));
+  };
+  add_token("embedding_token_f32", &HWY_DYNAMIC_DISPATCH(embedding_token_f32));
+  add_token("embedding_token_f16", &HWY_DYNAMIC_DISPATCH(embedding_token_f16));
+  add_token("embedding_token_bf16", &HWY_DYNAMIC_DISPATCH(embedding_token_bf16));
+  add_token("embedding_token_q8_0", &HWY_DYNAMIC_DISPATCH(embedding_token_q8_0));
+  add_token("embedding_token_q4_0", &HWY_DYNAMIC_DISPATCH(embedding_token_q4_0));
 }
 
 }  // namespace segue::host

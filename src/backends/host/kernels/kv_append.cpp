@@ -6,6 +6,7 @@
 
 #include "segue/host.hpp"
 
+#include "backends/host/kernels/cache_rows.hpp"
 #include "backends/host/kernels/op_kernels.hpp"
 #include "backends/host/kernels/simd_targets.hpp"
 #include "base/op_params.hpp"
@@ -22,12 +23,15 @@ namespace segue::host::HWY_NAMESPACE {
 namespace {
 
 template <class T>
-HWY_INLINE void append_rows(const KernelContext& work, const float* x, T* cache,
+HWY_INLINE void append_rows(const KernelContext& work, const float* x, Out<T> cache,
                             const base::KvAppendParams& size) {
-  const std::uint64_t begin = std::min<std::uint64_t>(work.group_begin, size.tokens);
-  const std::uint64_t end = std::min<std::uint64_t>(work.group_end, size.tokens);
+  const std::uint64_t tokens =
+      rows_in_cache(cache.size(), size.columns, size.position, size.tokens);
+  const std::uint64_t begin = std::min(work.group_begin, tokens);
+  const std::uint64_t end = std::min(work.group_end, tokens);
+  if (begin == end) return;
   const float* const from = x + begin * size.columns;
-  T* const to = cache + (size.position + begin) * size.columns;
+  T* const to = cache.data() + (size.position + begin) * size.columns;
   const std::size_t count = (end - begin) * size.columns;
   std::size_t i = 0;
   for (; i + kLanes <= count; i += kLanes) store_floats(load_floats(from + i), to + i);
@@ -36,11 +40,11 @@ HWY_INLINE void append_rows(const KernelContext& work, const float* x, T* cache,
 
 void kv_append_f32(const KernelContext& work, In<float> x, Out<float> cache,
                    const base::KvAppendParams& size) {
-  append_rows(work, x.data(), cache.data(), size);
+  append_rows(work, x.data(), cache, size);
 }
 void kv_append_f16(const KernelContext& work, In<float> x, Out<hwy::float16_t> cache,
                    const base::KvAppendParams& size) {
-  append_rows(work, x.data(), cache.data(), size);
+  append_rows(work, x.data(), cache, size);
 }
 
 }  // namespace

@@ -128,9 +128,9 @@ void dense_panel(const Panel& panel) {
   }
 }
 
-void f32_panel(const Panel& panel) { dense_panel<float>(panel); }
-void f16_panel(const Panel& panel) { dense_panel<hwy::float16_t>(panel); }
-void bf16_panel(const Panel& panel) { dense_panel<hwy::bfloat16_t>(panel); }
+void f32_panel(const Panel& panel, const Activations&) { dense_panel<float>(panel); }
+void f16_panel(const Panel& panel, const Activations&) { dense_panel<hwy::float16_t>(panel); }
+void bf16_panel(const Panel& panel, const Activations&) { dense_panel<hwy::bfloat16_t>(panel); }
 
 // ---- Q8_0 and Q4_0, row-major ----
 
@@ -188,8 +188,8 @@ void quantised_rows_panel(const Panel& panel) {
   }
 }
 
-void q8_panel(const Panel& panel) { quantised_rows_panel<Q8Rows>(panel); }
-void q4_panel(const Panel& panel) { quantised_rows_panel<Q4Rows>(panel); }
+void q8_panel(const Panel& panel, const Activations&) { quantised_rows_panel<Q8Rows>(panel); }
+void q4_panel(const Panel& panel, const Activations&) { quantised_rows_panel<Q4Rows>(panel); }
 
 // ---- Q8_0 and Q4_0, tiles of 16 rows: one row a lane ----
 
@@ -264,8 +264,8 @@ void tile_panel(const Panel& panel) {
   }
 }
 
-void q8_tile_panel(const Panel& panel) { tile_panel<Q8Tile>(panel); }
-void q4_tile_panel(const Panel& panel) { tile_panel<Q4Tile>(panel); }
+void q8_tile_panel(const Panel& panel, const Activations&) { tile_panel<Q8Tile>(panel); }
+void q4_tile_panel(const Panel& panel, const Activations&) { tile_panel<Q4Tile>(panel); }
 
 }  // namespace
 }  // namespace segue::host::mat_vec::HWY_NAMESPACE
@@ -282,15 +282,15 @@ HWY_EXPORT(q4_panel);
 HWY_EXPORT(q8_tile_panel);
 HWY_EXPORT(q4_tile_panel);
 
-void choose_float_panels(PanelFunctions& functions) {
+void choose_float_methods(Methods& methods) {
   hwy::GetChosenTarget().Update(hwy::SupportedTargets());
-  functions.f32 = HWY_DYNAMIC_DISPATCH(f32_panel);
-  functions.f16 = HWY_DYNAMIC_DISPATCH(f16_panel);
-  functions.bf16 = HWY_DYNAMIC_DISPATCH(bf16_panel);
-  functions.q8_0 = HWY_DYNAMIC_DISPATCH(q8_panel);
-  functions.q4_0 = HWY_DYNAMIC_DISPATCH(q4_panel);
-  functions.q8_0_tile16 = HWY_DYNAMIC_DISPATCH(q8_tile_panel);
-  functions.q4_0_tile16 = HWY_DYNAMIC_DISPATCH(q4_tile_panel);
+  methods.f32 = {HWY_DYNAMIC_DISPATCH(f32_panel), nullptr};
+  methods.f16 = {HWY_DYNAMIC_DISPATCH(f16_panel), nullptr};
+  methods.bf16 = {HWY_DYNAMIC_DISPATCH(bf16_panel), nullptr};
+  methods.q8_0 = {HWY_DYNAMIC_DISPATCH(q8_panel), nullptr};
+  methods.q4_0 = {HWY_DYNAMIC_DISPATCH(q4_panel), nullptr};
+  methods.q8_0_tile16 = {HWY_DYNAMIC_DISPATCH(q8_tile_panel), nullptr};
+  methods.q4_0_tile16 = {HWY_DYNAMIC_DISPATCH(q4_tile_panel), nullptr};
 }
 
 }  // namespace segue::host::mat_vec

@@ -30,8 +30,8 @@ enum class Order {
   kEvenOdd,  ///< 0 2 1 3: pairs that match the even and the odd bytes of a 32-bit lane of weights.
 };
 
-/// The activations of a panel: x = scale * value for each block.
-struct Activations {
+/// The activations of each slot: x = scale * value for each block.
+struct Quantised {
   alignas(64) std::int16_t values[kTokenTile][kColumnChunk];
   float scales[kTokenTile][kColumnChunk / kBlockColumns];
   std::int32_t sums[kTokenTile][kColumnChunk / kBlockColumns];  ///< Of the values of each block.
@@ -52,28 +52,45 @@ HWY_INLINE float quantise_block(const float* x, std::int32_t* values) {
   return magnitude / 127.0F;
 }
 
-template <Order kOrder>
-void quantise(const Panel& panel, Activations& activations) {
-  HWY_ALIGN std::int32_t block[kBlockColumns];
-  for (std::uint32_t token = 0; token < panel.tokens; ++token) {
-    const float* x = panel.x_row(token);
-    std::int16_t* values = activations.values[token];
-    for (std::uint32_t b = 0; b < panel.chunk_blocks(); ++b) {
-      activations.scales[token][b] = quantise_block(x, block);
-      std::int32_t sum = 0;
-      for (std::uint32_t i = 0; i < kBlockColumns; i += 4) {
-        constexpr std::uint32_t kSecond = kOrder == Order::kEvenOdd ? 2 : 1;
-        values[i] = static_cast<std::int16_t>(block[i]);
-        values[i + 1] = static_cast<std::int16_t>(block[i + kSecond]);
-        values[i + 2] = static_cast<std::int16_t>(block[i + 3 - kSecond]);
-        values[i + 3] = static_cast<std::int16_t>(block[i + 3]);
-        sum += block[i] + block[i + 1] + block[i + 2] + block[i + 3];
-      }
-      activations.sums[token][b] = sum;
-      x += kBlockColumns;
-      values += kBlockColumns;
-    }
+/// The block that starts at column `c`, as it is to be quantised.
+HWY_INLINE const float* block_of(const ColumnChunk& chunk, std::uint32_t c, float* normalised) {
+  const float* const x = chunk.x + c;
+  if (chunk.norm_weight == nullptr) return x;
+  const FloatVec norm_scale = hn::Set(kFloats, chunk.norm_scale);
+  HWY_UNROLL(8) for (std::size_t i = 0; i < kBlockColumns; i += kLanes) {
+    const FloatVec scaled = hn::Mul(hn::LoadU(kFloats, x + i), norm_scale);
+    const FloatVec weight = hn::LoadU(kFloats, chunk.norm_weight + c + i);
+    hn::Store(hn::Mul(scaled, weight), kFloats, normalised + i);
   }
+  return normalised;
+}
+
+template <Order kOrder>
+void quantise(const ColumnChunk& chunk, std::uint32_t slot, Quantised& activations) {
+  HWY_ALIGN float normalised[kBlockColumns];
+  HWY_ALIGN std::int32_t block[kBlockColumns];
+  std::int16_t* values = activations.values[slot];
+  for (std::uint32_t b = 0; b < chunk.columns / kBlockColumns; ++b, values += kBlockColumns) {
+    activations.scales[slot][b] =
+        quantise_block(block_of(chunk, b * kBlockColumns, normalised), block);
+    std::int32_t sum = 0;
+    for (std::uint32_t i = 0; i < kBlockColumns; i += 4) {
+      constexpr std::uint32_t kSecond = kOrder == Order::kEvenOdd ? 2 : 1;
+      values[i] = static_cast<std::int16_t>(block[i]);
+      values[i + 1] = static_cast<std::int16_t>(block[i + kSecond]);
+      values[i + 2] = static_cast<std::int16_t>(block[i + 3 - kSecond]);
+      values[i + 3] = static_cast<std::int16_t>(block[i + 3]);
+      sum += block[i] + block[i + 1] + block[i + 2] + block[i + 3];
+    }
+    activations.sums[slot][b] = sum;
+  }
+}
+
+void prepare_rows(const ColumnChunk& chunk, std::uint32_t slot, Activations& activations) {
+  quantise<Order::kNatural>(chunk, slot, activations_as<Quantised>(activations));
+}
+void prepare_tiles(const ColumnChunk& chunk, std::uint32_t slot, Activations& activations) {
+  quantise<Order::kEvenOdd>(chunk, slot, activations_as<Quantised>(activations));
 }
 
 // ---- Row-major ----
@@ -135,23 +152,22 @@ struct Q4Rows {
 };
 
 template <class Format>
-void rows_panel(const Panel& panel) {
+void rows_panel(const Panel& panel, const Quantised& activations) {
   const PairFloats floats;
   const hn::Rebind<hwy::float16_t, PairFloats> halves;
   const hn::Rebind<std::uint16_t, PairFloats> half_bits;
-  Activations activations;
-  quantise<Order::kNatural>(panel, activations);
   for (std::uint32_t row = panel.row_begin; row < panel.row_end; ++row) {
     const std::byte* const weights = panel.row(row, Format::kBytes, kBlockColumns);
     for (std::uint32_t token = 0; token < panel.tokens; ++token) {
+      const std::uint32_t slot = panel.slot + token;
       auto sum = hn::Zero(floats);
       for (std::uint32_t b = 0; b < panel.chunk_blocks(); ++b) {
         const std::byte* const block = weights + std::size_t{b} * Format::kBytes;
         const auto scale =
             hn::PromoteTo(floats, hn::BitCast(halves, hn::Set(half_bits, load_half_bits(block))));
         const auto dot =
-            Format::dot(block, activations.values[token] + std::size_t{b} * kBlockColumns);
-        sum = hn::MulAdd(dot, hn::Mul(scale, hn::Set(floats, activations.scales[token][b])), sum);
+            Format::dot(block, activations.values[slot] + std::size_t{b} * kBlockColumns);
+        sum = hn::MulAdd(dot, hn::Mul(scale, hn::Set(floats, activations.scales[slot][b])), sum);
       }
       float* const y = panel.y_row(token) + row;
       const float total = hn::GetLane(hn::SumOfLanes(floats, sum));
@@ -160,8 +176,12 @@ void rows_panel(const Panel& panel) {
   }
 }
 
-void q8_int8_panel(const Panel& panel) { rows_panel<Q8Rows>(panel); }
-void q4_int8_panel(const Panel& panel) { rows_panel<Q4Rows>(panel); }
+void q8_int8_panel(const Panel& panel, const Activations& activations) {
+  rows_panel<Q8Rows>(panel, activations_as<Quantised>(activations));
+}
+void q4_int8_panel(const Panel& panel, const Activations& activations) {
+  rows_panel<Q4Rows>(panel, activations_as<Quantised>(activations));
+}
 
 // ---- Tiles of 16 rows: one row a lane ----
 
@@ -218,23 +238,22 @@ struct Q4Tile {
 };
 
 template <class Format>
-void tile_panel(const Panel& panel) {
+void tile_panel(const Panel& panel, const Quantised& activations) {
   constexpr std::size_t kVectors = kTileRows / kLanes;
   const hn::Rebind<hwy::float16_t, Floats> halves;
   HWY_ALIGN float sums[kTileRows];
-  Activations activations;
-  quantise<Order::kEvenOdd>(panel, activations);
   for (std::uint32_t row = panel.row_begin; row < panel.row_end; row += kTileRows) {
     const std::byte* const tile = panel.tile(row, Format::kBytes);
     for (std::uint32_t token = 0; token < panel.tokens; ++token) {
+      const std::uint32_t slot = panel.slot + token;
       FloatVec totals[kVectors];
       HWY_UNROLL(16) for (FloatVec& total : totals) total = hn::Zero(kFloats);
       for (std::uint32_t b = 0; b < panel.chunk_blocks(); ++b) {
         const std::byte* const block = tile + std::size_t{b} * Format::kBytes * kTileRows;
         const std::int16_t* const values =
-            activations.values[token] + std::size_t{b} * kBlockColumns;
-        const FloatVec x_scale = hn::Set(kFloats, activations.scales[token][b]);
-        const IntVec start = hn::Set(kInts, -Format::kOffset * activations.sums[token][b]);
+            activations.values[slot] + std::size_t{b} * kBlockColumns;
+        const FloatVec x_scale = hn::Set(kFloats, activations.scales[slot][b]);
+        const IntVec start = hn::Set(kInts, -Format::kOffset * activations.sums[slot][b]);
         HWY_UNROLL(16) for (std::size_t v = 0; v < kVectors; ++v) {
           const std::size_t lane = v * kLanes;
           const auto scales =
@@ -253,8 +272,12 @@ void tile_panel(const Panel& panel) {
   }
 }
 
-void q8_tile_int8_panel(const Panel& panel) { tile_panel<Q8Tile>(panel); }
-void q4_tile_int8_panel(const Panel& panel) { tile_panel<Q4Tile>(panel); }
+void q8_tile_int8_panel(const Panel& panel, const Activations& activations) {
+  tile_panel<Q8Tile>(panel, activations_as<Quantised>(activations));
+}
+void q4_tile_int8_panel(const Panel& panel, const Activations& activations) {
+  tile_panel<Q4Tile>(panel, activations_as<Quantised>(activations));
+}
 
 }  // namespace
 }  // namespace segue::host::mat_vec::HWY_NAMESPACE
@@ -263,17 +286,21 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace segue::host::mat_vec {
 
+HWY_EXPORT(prepare_rows);
+HWY_EXPORT(prepare_tiles);
 HWY_EXPORT(q8_int8_panel);
 HWY_EXPORT(q4_int8_panel);
 HWY_EXPORT(q8_tile_int8_panel);
 HWY_EXPORT(q4_tile_int8_panel);
 
-void choose_int8_panels(PanelFunctions& functions) {
+void choose_int8_methods(Methods& methods) {
   hwy::GetChosenTarget().Update(hwy::SupportedTargets());
-  functions.q8_0_int8 = HWY_DYNAMIC_DISPATCH(q8_int8_panel);
-  functions.q4_0_int8 = HWY_DYNAMIC_DISPATCH(q4_int8_panel);
-  functions.q8_0_tile16_int8 = HWY_DYNAMIC_DISPATCH(q8_tile_int8_panel);
-  functions.q4_0_tile16_int8 = HWY_DYNAMIC_DISPATCH(q4_tile_int8_panel);
+  const PrepareFunction rows = HWY_DYNAMIC_DISPATCH(prepare_rows);
+  const PrepareFunction tiles = HWY_DYNAMIC_DISPATCH(prepare_tiles);
+  methods.q8_0_int8 = {HWY_DYNAMIC_DISPATCH(q8_int8_panel), rows};
+  methods.q4_0_int8 = {HWY_DYNAMIC_DISPATCH(q4_int8_panel), rows};
+  methods.q8_0_tile16_int8 = {HWY_DYNAMIC_DISPATCH(q8_tile_int8_panel), tiles};
+  methods.q4_0_tile16_int8 = {HWY_DYNAMIC_DISPATCH(q4_tile_int8_panel), tiles};
 }
 
 }  // namespace segue::host::mat_vec

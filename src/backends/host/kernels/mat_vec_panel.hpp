@@ -5,8 +5,9 @@
 #include <cstdint>
 #include <cstring>
 
-// The seam inside the matrix products: mat_vec.cpp cuts a product into panels, and one function per
-// weight format, layout, mode and instruction set multiplies a panel.
+// The seam inside the matrix products: mat_vec.cpp and mat_vec_fused.cpp cut products into panels.
+// Per weight format, layout, mode and instruction set, one function prepares the activations of
+// panels, so that matrices that share activations share this too, and one multiplies a panel.
 
 namespace segue::host::mat_vec {
 
@@ -20,19 +21,50 @@ inline constexpr std::uint32_t kTokenTile = 4;
 /// Most columns of a panel, so that quantised activations fit on the stack. Whole blocks.
 inline constexpr std::uint32_t kColumnChunk = 4096;
 
+/// Up to kColumnChunk neighbouring activations of a token as the caller has them.
+struct ColumnChunk {
+  const float* x;
+  const float* norm_weight;  ///< Null: x counts; else x[c] * norm_scale * norm_weight[c].
+  float norm_scale;
+  std::uint32_t columns;
+};
+
+/// Activations as a PrepareFunction writes and its MultiplyFunction reads them: a slot for the
+/// chunk of each token, or for each of several chunks of one token. Undefined until written.
+struct Activations {
+  alignas(64) std::byte bytes[kTokenTile * kColumnChunk * sizeof(float)];
+
+  /// Floats, for the functions that multiply floats.
+  [[nodiscard]] float* floats(std::uint32_t slot) {
+    return reinterpret_cast<float*>(bytes) + std::size_t{slot} * kColumnChunk;
+  }
+};
+
+/// What a pair of functions keeps in there.
+template <class T>
+[[nodiscard]] T& activations_as(Activations& activations) {
+  static_assert(sizeof(T) <= sizeof(activations.bytes) && alignof(T) <= alignof(Activations));
+  return *reinterpret_cast<T*>(activations.bytes);
+}
+template <class T>
+[[nodiscard]] const T& activations_as(const Activations& activations) {
+  return *reinterpret_cast<const T*>(activations.bytes);
+}
+
 /// Part of y[t, r] = sum over c of weights[r, c] * x[t, c].
 struct Panel {
   const std::byte* weights;  ///< The whole matrix, at any address.
-  const float* x;            ///< [tokens, columns]; first token of the panel.
+  const float* x;            ///< First token and column of the panel, where floats are multiplied.
   float* y;                  ///< [tokens, rows]; first token of the panel.
   std::uint32_t tokens;      ///< 1 to kTokenTile.
   std::uint32_t rows;        ///< Of the whole matrix.
   std::uint32_t columns;     ///< Of the whole matrix.
   std::uint32_t row_begin;   ///< A multiple of kTileRows.
   std::uint32_t row_end;
-  std::uint32_t column_begin;  ///< A multiple of kBlockColumns.
+  std::uint32_t column_begin;  ///< A multiple of kColumnChunk.
   std::uint32_t
-      column_end;  ///< At most kColumnChunk further. From the second chunk on, y is added to.
+      column_end;      ///< At most kColumnChunk further. From the second chunk on, y is added to.
+  std::uint32_t slot;  ///< Of the first token's activations; its neighbours follow.
 
   [[nodiscard]] std::uint32_t chunk_columns() const { return column_end - column_begin; }
   [[nodiscard]] std::uint32_t chunk_blocks() const { return chunk_columns() / kBlockColumns; }
@@ -54,39 +86,57 @@ struct Panel {
     return weights + block * block_bytes * kTileRows;
   }
   [[nodiscard]] const float* x_row(std::uint32_t token) const {
-    return x + std::size_t{token} * columns + column_begin;
+    return x + std::size_t{token} * columns;
   }
   [[nodiscard]] float* y_row(std::uint32_t token) const { return y + std::size_t{token} * rows; }
 };
 
+/// Writes a chunk of activations into a slot.
+using PrepareFunction = void (*)(const ColumnChunk&, std::uint32_t slot, Activations&);
+
 /// Multiplies one panel. A sum's order of additions depends on the format and instruction set
 /// alone, never on the panel's rows or number of tokens, so that results do not depend on how a
 /// product was cut.
-using PanelFunction = void (*)(const Panel&);
+using MultiplyFunction = void (*)(const Panel&, const Activations&);
 
-/// One function per format, layout and mode.
-struct PanelFunctions {
-  PanelFunction f32 = nullptr;
-  PanelFunction f16 = nullptr;
-  PanelFunction bf16 = nullptr;
-  PanelFunction q8_0 = nullptr;
-  PanelFunction q4_0 = nullptr;
-  PanelFunction q8_0_tile16 = nullptr;
-  PanelFunction q4_0_tile16 = nullptr;
-  PanelFunction q8_0_int8 = nullptr;
-  PanelFunction q4_0_int8 = nullptr;
-  PanelFunction q8_0_tile16_int8 = nullptr;
-  PanelFunction q4_0_tile16_int8 = nullptr;
+/// What multiplies weights of one format, layout and mode.
+struct Method {
+  MultiplyFunction multiply = nullptr;
+  PrepareFunction prepare = nullptr;  ///< Null: floats are multiplied, from where Panel::x points.
 };
 
-/// The functions that compute with float activations, for the best instruction set that Highway
+/// One method per format, layout and mode.
+struct Methods {
+  Method f32, f16, bf16;
+  Method q8_0, q4_0;
+  Method q8_0_tile16, q4_0_tile16;
+  Method q8_0_int8, q4_0_int8;
+  Method q8_0_tile16_int8, q4_0_tile16_int8;
+};
+
+/// The methods with float activations, for the best instruction set that Highway
 /// reports.
-void choose_float_panels(PanelFunctions& functions);
-/// The functions that quantise activations, likewise.
-void choose_int8_panels(PanelFunctions& functions);
+void choose_float_methods(Methods& methods);
+/// The methods that quantise activations, likewise.
+void choose_int8_methods(Methods& methods);
 /// Replaces those by ones for AVX-512 VNNI, which Highway has no target for. False without such a
 /// processor.
-bool choose_vnni_panels(PanelFunctions& functions);
+bool choose_vnni_methods(Methods& methods);
+
+/// What a fused kernel does around its products, on arrays of floats.
+struct Steps {
+  /// As rms_norm does it.
+  float (*inverse_root_mean_square)(const float* x, std::size_t count, float epsilon) = nullptr;
+  /// y[i] = x[i] * norm_scale * norm_weight[i].
+  void (*normalise)(const ColumnChunk&, float* y) = nullptr;
+  /// y[i] = a[i] + b[i]; y may be a.
+  void (*add)(const float* a, const float* b, float* y, std::size_t count) = nullptr;
+  /// y[i] = silu(gate[i]) * up[i].
+  void (*silu_mul)(const float* gate, const float* up, float* y, std::size_t count) = nullptr;
+};
+
+/// For the best instruction set that Highway reports.
+[[nodiscard]] Steps choose_steps();
 
 /// The bits of the binary16 number at `data`, which may be unaligned.
 [[nodiscard]] inline std::uint16_t load_half_bits(const std::byte* data) {

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
-#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <vector>
@@ -22,67 +21,72 @@ HWY_BEFORE_NAMESPACE();
 namespace segue::host::HWY_NAMESPACE {
 namespace {
 
-float sum_of_squares(const float* x, std::size_t count) {
-  FloatVec sums[4];
-  for (FloatVec& sum : sums) sum = hn::Zero(kFloats);
+/// y[i] = x[i] * inverse * weight[i]; without `weight`, x[i] * inverse.
+HWY_INLINE void scale_row(const float* x, const float* weight, float inverse, float* y,
+                          std::size_t columns) {
+  const FloatVec factor = hn::Set(kFloats, inverse);
   std::size_t i = 0;
-  for (; i + 4 * kLanes <= count; i += 4 * kLanes) {
-    HWY_UNROLL(4) for (std::size_t k = 0; k < 4; ++k) {
-      const FloatVec v = load_floats(x + i + k * kLanes);
-      sums[k] = hn::MulAdd(v, v, sums[k]);
-    }
+  for (; i + kLanes <= columns; i += kLanes) {
+    FloatVec v = hn::Mul(load_floats(x + i), factor);
+    if (weight != nullptr) v = hn::Mul(v, load_floats(weight + i));
+    store_floats(v, y + i);
   }
-  for (; i + kLanes <= count; i += kLanes) {
-    const FloatVec v = load_floats(x + i);
-    sums[0] = hn::MulAdd(v, v, sums[0]);
+  if (i < columns) {
+    FloatVec v = hn::Mul(load_some(x + i, columns - i), factor);
+    if (weight != nullptr) v = hn::Mul(v, load_some(weight + i, columns - i));
+    store_some(v, y + i, columns - i);
   }
-  if (i < count) {
-    const FloatVec v = load_some(x + i, count - i);
-    sums[1] = hn::MulAdd(v, v, sums[1]);
-  }
-  return sum_of_lanes(hn::Add(hn::Add(sums[0], sums[1]), hn::Add(sums[2], sums[3])));
 }
 
-template <class Scale>
-HWY_INLINE void norm_rows(const KernelContext& work, const float* x, float* y,
-                          const base::RmsNormParams& size, Scale&& scale) {
+HWY_INLINE void add_row(const float* a, const float* b, float* sum, std::size_t columns) {
+  std::size_t i = 0;
+  for (; i + kLanes <= columns; i += kLanes)
+    store_floats(hn::Add(load_floats(a + i), load_floats(b + i)), sum + i);
+  if (i < columns) {
+    const FloatVec last = hn::Add(load_some(a + i, columns - i), load_some(b + i, columns - i));
+    store_some(last, sum + i, columns - i);
+  }
+}
+
+HWY_INLINE void norm_rows(const KernelContext& work, const float* x, const float* weight, float* y,
+                          const base::RmsNormParams& size) {
+  const std::size_t columns = size.columns;
   const std::uint64_t end = std::min<std::uint64_t>(work.group_end, size.rows);
   for (std::uint64_t row = work.group_begin; row < end; ++row) {
-    const float* const from = x + row * size.columns;
-    const float mean = sum_of_squares(from, size.columns) / static_cast<float>(size.columns);
-    scale(from, y + row * size.columns, hn::Set(kFloats, 1.0F / std::sqrt(mean + size.epsilon)));
+    const float* const from = x + row * columns;
+    const float inverse = inverse_root_mean_square(from, columns, size.epsilon);
+    scale_row(from, weight, inverse, y + row * columns, columns);
+  }
+}
+
+HWY_INLINE void add_norm_rows(const KernelContext& work, const float* a, const float* b,
+                              const float* weight, float* sum, float* y,
+                              const base::RmsNormParams& size) {
+  const std::size_t columns = size.columns;
+  const std::uint64_t end = std::min<std::uint64_t>(work.group_end, size.rows);
+  for (std::uint64_t row = work.group_begin; row < end; ++row) {
+    const std::size_t offset = row * columns;
+    add_row(a + offset, b + offset, sum + offset, columns);
+    const float inverse = inverse_root_mean_square(sum + offset, columns, size.epsilon);
+    scale_row(sum + offset, weight, inverse, y + offset, columns);
   }
 }
 
 void rms_norm(const KernelContext& work, In<float> x, Out<float> y,
               const base::RmsNormParams& size) {
-  const std::size_t columns = size.columns;
-  norm_rows(work, x.data(), y.data(), size,
-            [columns](const float* from, float* to, FloatVec inverse) HWY_ATTR {
-              std::size_t i = 0;
-              for (; i + kLanes <= columns; i += kLanes)
-                store_floats(hn::Mul(load_floats(from + i), inverse), to + i);
-              if (i < columns)
-                store_some(hn::Mul(load_some(from + i, columns - i), inverse), to + i, columns - i);
-            });
+  norm_rows(work, x.data(), nullptr, y.data(), size);
 }
-
 void rms_norm_weighted(const KernelContext& work, In<float> x, In<float> weight, Out<float> y,
                        const base::RmsNormParams& size) {
-  const std::size_t columns = size.columns;
-  const float* const w = weight.data();
-  norm_rows(work, x.data(), y.data(), size,
-            [columns, w](const float* from, float* to, FloatVec inverse) HWY_ATTR {
-              std::size_t i = 0;
-              for (; i + kLanes <= columns; i += kLanes) {
-                store_floats(hn::Mul(hn::Mul(load_floats(from + i), inverse), load_floats(w + i)),
-                             to + i);
-              }
-              if (i < columns) {
-                const FloatVec scaled = hn::Mul(load_some(from + i, columns - i), inverse);
-                store_some(hn::Mul(scaled, load_some(w + i, columns - i)), to + i, columns - i);
-              }
-            });
+  norm_rows(work, x.data(), weight.data(), y.data(), size);
+}
+void add_rms_norm(const KernelContext& work, In<float> a, In<float> b, Out<float> sum, Out<float> y,
+                  const base::RmsNormParams& size) {
+  add_norm_rows(work, a.data(), b.data(), nullptr, sum.data(), y.data(), size);
+}
+void add_rms_norm_weighted(const KernelContext& work, In<float> a, In<float> b, In<float> weight,
+                           Out<float> sum, Out<float> y, const base::RmsNormParams& size) {
+  add_norm_rows(work, a.data(), b.data(), weight.data(), sum.data(), y.data(), size);
 }
 
 }  // namespace
@@ -94,6 +98,8 @@ namespace segue::host {
 
 HWY_EXPORT(rms_norm);
 HWY_EXPORT(rms_norm_weighted);
+HWY_EXPORT(add_rms_norm);
+HWY_EXPORT(add_rms_norm_weighted);
 
 void append_norm_kernels(std::vector<KernelSource>& kernels) {
   hwy::GetChosenTarget().Update(hwy::SupportedTargets());
@@ -103,6 +109,10 @@ void append_norm_kernels(std::vector<KernelSource>& kernels) {
       kernel("rms_norm", {"x", "y", "size"}, HWY_DYNAMIC_DISPATCH(rms_norm), options));
   kernels.push_back(kernel("rms_norm_weighted", {"x", "weight", "y", "size"},
                            HWY_DYNAMIC_DISPATCH(rms_norm_weighted), options));
+  kernels.push_back(kernel("add_rms_norm", {"a", "b", "sum", "y", "size"},
+                           HWY_DYNAMIC_DISPATCH(add_rms_norm), options));
+  kernels.push_back(kernel("add_rms_norm_weighted", {"a", "b", "weight", "sum", "y", "size"},
+                           HWY_DYNAMIC_DISPATCH(add_rms_norm_weighted), options));
 }
 
 }  // namespace segue::host

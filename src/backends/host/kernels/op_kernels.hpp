@@ -11,16 +11,19 @@
 
 namespace segue::host {
 
-void append_norm_kernels(std::vector<KernelSource>& kernels);  ///< rms_norm, rms_norm_weighted
+/// rms_norm, rms_norm_weighted, add_rms_norm, add_rms_norm_weighted
+void append_norm_kernels(std::vector<KernelSource>& kernels);
 void append_elementwise_kernels(std::vector<KernelSource>& kernels);  ///< add, mul, silu, silu_mul
-void append_rope_kernels(std::vector<KernelSource>& kernels);  ///< rope_interleaved, rope_neox
-void append_kv_append_kernels(
-    std::vector<KernelSource>& kernels);  ///< kv_append_f32, kv_append_f16
-void append_attention_kernels(
-    std::vector<KernelSource>& kernels);                          ///< attention_f32, attention_f16
+/// rope_interleaved, rope_neox, and rope_kv_append_… of both with f32 and f16.
+void append_rope_kernels(std::vector<KernelSource>& kernels);
+/// kv_append_f32, kv_append_f16
+void append_kv_append_kernels(std::vector<KernelSource>& kernels);
+/// attention_f32, attention_f16
+void append_attention_kernels(std::vector<KernelSource>& kernels);
 void append_softmax_kernels(std::vector<KernelSource>& kernels);  ///< softmax
-void append_embedding_kernels(
-    std::vector<KernelSource>& kernels);  ///< embedding_f32, _f16, _bf16, _q8_0, _q4_0
-void append_sample_kernels(std::vector<KernelSource>& kernels);  ///< argmax, sample
+/// embedding_ and embedding_token_ with f32, f16, bf16, q8_0, q4_0
+void append_embedding_kernels(std::vector<KernelSource>& kernels);
+void append_sample_kernels(std::vector<KernelSource>& kernels);   ///< argmax, sample
+void append_advance_kernels(std::vector<KernelSource>& kernels);  ///< advance
 
 }  // namespace segue::host

@@ -3,12 +3,15 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <vector>
 
 #include "segue/host.hpp"
 
+#include "backends/host/kernels/cache_rows.hpp"
 #include "backends/host/kernels/op_kernels.hpp"
 #include "backends/host/kernels/simd_targets.hpp"
+#include "base/half.hpp"
 #include "base/op_params.hpp"
 
 #undef HWY_TARGET_INCLUDE
@@ -129,8 +132,16 @@ struct Rotations {
   }
 };
 
+// Results go to floats or straight into a cache of halves.
+HWY_INLINE void store_one(float value, float* y) { *y = value; }
+HWY_INLINE void store_one(float value, hwy::float16_t* y) {
+  const std::uint16_t bits = base::float_to_half(value);
+  std::memcpy(y, &bits, sizeof(bits));
+}
+
 /// Rotates `count` interleaved pairs.
-HWY_INLINE void rotate_interleaved(const Rotations& table, const float* x, float* y,
+template <class T>
+HWY_INLINE void rotate_interleaved(const Rotations& table, const float* x, T* y,
                                    std::size_t count) {
   std::size_t i = 0;
   if constexpr (kLanes > 1) {
@@ -143,13 +154,14 @@ HWY_INLINE void rotate_interleaved(const Rotations& table, const float* x, float
   for (; i < 2 * count; i += 2) {
     const float a = x[i];
     const float b = x[i + 1];
-    y[i] = a * table.cosines[i] + b * table.sines[i];
-    y[i + 1] = b * table.cosines[i + 1] + a * table.sines[i + 1];
+    store_one(a * table.cosines[i] + b * table.sines[i], y + i);
+    store_one(b * table.cosines[i + 1] + a * table.sines[i + 1], y + i + 1);
   }
 }
 
 /// Rotates `count` pairs whose second values are `distance` behind the first ones.
-HWY_INLINE void rotate_neox(const Rotations& table, const float* x, float* y, std::size_t count,
+template <class T>
+HWY_INLINE void rotate_neox(const Rotations& table, const float* x, T* y, std::size_t count,
                             std::size_t distance) {
   std::size_t i = 0;
   for (; i + kLanes <= count; i += kLanes) {
@@ -163,23 +175,35 @@ HWY_INLINE void rotate_neox(const Rotations& table, const float* x, float* y, st
   for (; i < count; ++i) {
     const float a = x[i];
     const float b = x[i + distance];
-    y[i] = a * table.cosines[i] - b * table.sines[i];
-    y[i + distance] = b * table.cosines[i] + a * table.sines[i];
+    store_one(a * table.cosines[i] - b * table.sines[i], y + i);
+    store_one(b * table.cosines[i] + a * table.sines[i], y + i + distance);
   }
+}
+
+HWY_INLINE void copy_floats(const float* x, float* y, std::size_t count) {
+  std::copy_n(x, count, y);
+}
+HWY_INLINE void copy_floats(const float* x, hwy::float16_t* y, std::size_t count) {
+  std::size_t i = 0;
+  for (; i + kLanes <= count; i += kLanes) store_floats(load_floats(x + i), y + i);
+  if (i < count) store_some(load_some(x + i, count - i), y + i, count - i);
 }
 
 /// Copies what is not rotated.
-void copy_rest(const float* x, float* y, const base::RopeParams& size, std::uint64_t begin,
-               std::uint64_t end) {
-  if (x == y || size.rotated == size.head_size) return;
+template <class T>
+HWY_INLINE void copy_rest(const float* x, T* y, const base::RopeParams& size, std::uint64_t begin,
+                          std::uint64_t end) {
+  const bool in_place = static_cast<const void*>(x) == static_cast<const void*>(y);
+  if (in_place || size.rotated == size.head_size) return;
   for (std::uint64_t head = begin; head < end; ++head) {
     const std::size_t offset = head * size.head_size;
-    std::copy(x + offset + size.rotated, x + offset + size.head_size, y + offset + size.rotated);
+    copy_floats(x + offset + size.rotated, y + offset + size.rotated,
+                size.head_size - size.rotated);
   }
 }
 
-template <Pairing kPairing>
-HWY_INLINE void rope(const KernelContext& work, const float* x, float* y,
+template <Pairing kPairing, class T>
+HWY_INLINE void rope(const KernelContext& work, const float* x, T* y,
                      const base::RopeParams& size) {
   const std::uint64_t all = std::uint64_t{size.tokens} * size.heads;
   const std::uint64_t begin = std::min(work.group_begin, all);
@@ -215,6 +239,36 @@ void rope_neox(const KernelContext& work, In<float> x, Out<float> y, const base:
   rope<Pairing::kNeox>(work, x.data(), y.data(), size);
 }
 
+/// rope() into the rows of a cache from size.position on, as far as it has them.
+template <Pairing kPairing, class T>
+HWY_INLINE void rope_kv_append(const KernelContext& work, const float* x, Out<T> cache,
+                               const base::RopeKvAppendParams& size) {
+  const std::uint64_t columns = std::uint64_t{size.heads} * size.head_size;
+  const auto tokens =
+      static_cast<std::uint32_t>(rows_in_cache(cache.size(), columns, size.position, size.tokens));
+  if (tokens == 0) return;
+  rope<kPairing>(work, x, cache.data() + size.position * columns,
+                 {tokens, size.heads, size.head_size, size.rotated, size.position, size.base});
+}
+
+void rope_kv_append_interleaved_f32(const KernelContext& work, In<float> x, Out<float> cache,
+                                    const base::RopeKvAppendParams& size) {
+  rope_kv_append<Pairing::kInterleaved>(work, x.data(), cache, size);
+}
+void rope_kv_append_interleaved_f16(const KernelContext& work, In<float> x,
+                                    Out<hwy::float16_t> cache,
+                                    const base::RopeKvAppendParams& size) {
+  rope_kv_append<Pairing::kInterleaved>(work, x.data(), cache, size);
+}
+void rope_kv_append_neox_f32(const KernelContext& work, In<float> x, Out<float> cache,
+                             const base::RopeKvAppendParams& size) {
+  rope_kv_append<Pairing::kNeox>(work, x.data(), cache, size);
+}
+void rope_kv_append_neox_f16(const KernelContext& work, In<float> x, Out<hwy::float16_t> cache,
+                             const base::RopeKvAppendParams& size) {
+  rope_kv_append<Pairing::kNeox>(work, x.data(), cache, size);
+}
+
 }  // namespace
 }  // namespace segue::host::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
@@ -224,15 +278,26 @@ namespace segue::host {
 
 HWY_EXPORT(rope_interleaved);
 HWY_EXPORT(rope_neox);
+HWY_EXPORT(rope_kv_append_interleaved_f32);
+HWY_EXPORT(rope_kv_append_interleaved_f16);
+HWY_EXPORT(rope_kv_append_neox_f32);
+HWY_EXPORT(rope_kv_append_neox_f16);
 
 void append_rope_kernels(std::vector<KernelSource>& kernels) {
   hwy::GetChosenTarget().Update(hwy::SupportedTargets());
   KernelOptions options;
   options.fixed_group_size = true;
-  kernels.push_back(kernel("rope_interleaved", {"x", "y", "size"},
-                           HWY_DYNAMIC_DISPATCH(rope_interleaved), options));
-  kernels.push_back(
-      kernel("rope_neox", {"x", "y", "size"}, HWY_DYNAMIC_DISPATCH(rope_neox), options));
+  const auto add = [&](const char* name, const char* result, auto* function) {
+    kernels.push_back(kernel(name, {"x", result, "size"}, function, options));
+  };
+  add("rope_interleaved", "y", &HWY_DYNAMIC_DISPATCH(rope_interleaved));
+  add("rope_neox", "y", &HWY_DYNAMIC_DISPATCH(rope_neox));
+  add("rope_kv_append_interleaved_f32", "cache",
+      &HWY_DYNAMIC_DISPATCH(rope_kv_append_interleaved_f32));
+  add("rope_kv_append_interleaved_f16", "cache",
+      &HWY_DYNAMIC_DISPATCH(rope_kv_append_interleaved_f16));
+  add("rope_kv_append_neox_f32", "cache", &HWY_DYNAMIC_DISPATCH(rope_kv_append_neox_f32));
+  add("rope_kv_append_neox_f16", "cache", &HWY_DYNAMIC_DISPATCH(rope_kv_append_neox_f16));
 }
 
 }  // namespace segue::host

@@ -11,6 +11,7 @@
 
 #include <hwy/highway.h>
 
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -40,6 +41,14 @@ HWY_INLINE FloatVec load_floats(const hwy::float16_t* data) {
 }
 HWY_INLINE FloatVec load_floats(const hwy::bfloat16_t* data) {
   return hn::PromoteTo(kFloats, hn::LoadU(BrainHalves(), data));
+}
+/// `v`, kept in a register. GCC 12 otherwise repeats the load of a vector in every instruction that
+/// uses it, and loops that multiply from the cache wait for just these loads.
+HWY_INLINE FloatVec in_register(FloatVec v) {
+#if HWY_ARCH_X86 && HWY_COMPILER_GCC_ACTUAL
+  asm("" : "+v"(v.raw));
+#endif
+  return v;
 }
 HWY_INLINE void store_floats(FloatVec v, float* data) { hn::StoreU(v, kFloats, data); }
 HWY_INLINE void store_floats(FloatVec v, hwy::float16_t* data) {
@@ -121,6 +130,39 @@ HWY_INLINE FloatVec exp(FloatVec x) {
   e = hn::Mul(e, hn::BitCast(kFloats, hn::ShiftLeft<23>(exponent)));
   e = hn::IfThenElse(hn::Gt(x, hn::Set(kFloats, 88.3F)), hn::Set(kFloats, kInfinity), e);
   return hn::IfThenElse(hn::Lt(x, hn::Set(kFloats, -87.3F)), hn::Zero(kFloats), e);
+}
+
+/// x * sigmoid(x).
+HWY_INLINE FloatVec silu_of(FloatVec x) {
+  return hn::Div(x, hn::Add(hn::Set(kFloats, 1.0F), exp(hn::Neg(x))));
+}
+
+/// Four chains of sums hide latency. Every kernel that normalises adds in this order.
+HWY_INLINE float sum_of_squares(const float* x, std::size_t count) {
+  FloatVec sums[4];
+  for (FloatVec& sum : sums) sum = hn::Zero(kFloats);
+  std::size_t i = 0;
+  for (; i + 4 * kLanes <= count; i += 4 * kLanes) {
+    HWY_UNROLL(4) for (std::size_t k = 0; k < 4; ++k) {
+      const FloatVec v = load_floats(x + i + k * kLanes);
+      sums[k] = hn::MulAdd(v, v, sums[k]);
+    }
+  }
+  for (; i + kLanes <= count; i += kLanes) {
+    const FloatVec v = load_floats(x + i);
+    sums[0] = hn::MulAdd(v, v, sums[0]);
+  }
+  if (i < count) {
+    const FloatVec v = load_some(x + i, count - i);
+    sums[1] = hn::MulAdd(v, v, sums[1]);
+  }
+  return sum_of_lanes(hn::Add(hn::Add(sums[0], sums[1]), hn::Add(sums[2], sums[3])));
+}
+
+/// 1 / sqrt(mean of x^2 + epsilon).
+HWY_INLINE float inverse_root_mean_square(const float* x, std::size_t count, float epsilon) {
+  const float mean = sum_of_squares(x, count) / static_cast<float>(count);
+  return 1.0F / std::sqrt(mean + epsilon);
 }
 
 }  // namespace segue::host::HWY_NAMESPACE

@@ -102,5 +102,46 @@ TEST(AttentionKernels, ScoresThatGrowChunkByChunkRescaleTheSums) {
   }
 }
 
+TEST(AttentionKernels, APositionBeyondTheCacheReadsItsLastRowsOnly) {
+  RandomFloats random(test_seed());
+  constexpr std::uint32_t kRows = 5;
+  const std::vector<float> q = random.normal(2 * 2 * 8);
+  const Cache keys(std::size_t{kRows} * 8, false, random);
+  const Cache values(std::size_t{kRows} * 8, false, random);
+  // What lies behind the views must not count.
+  std::vector<float> all_keys = keys.floats;
+  std::vector<float> all_values = values.floats;
+  all_keys.resize(4096, NAN);
+  all_values.resize(4096, NAN);
+  const auto view_of = [](const std::vector<float>& all, std::size_t rows) {
+    return buffer_argument(std::span(all).first(rows * 8));
+  };
+  for_each_simd([&](std::span<const KernelSource> kernels) {
+    const KernelSource& kernel = find_kernel(kernels, "attention_f32");
+    const auto attend = [&](std::uint32_t position, std::size_t key_rows, std::size_t value_rows) {
+      const base::AttentionParams size{2, 2, 1, 8, position, 0.3F};
+      return run_kernel<float>(kernel,
+                               {buffer_argument(q),
+                                view_of(all_keys, key_rows),
+                                view_of(all_values, value_rows),
+                                {},
+                                bytes_argument(size)},
+                               3, q.size(), 4);
+    };
+    for (const std::uint32_t position : {4U, 5U, 100U, 1U << 20, UINT32_MAX}) {
+      // Both tokens see all rows there are; the oracle is asked about each by itself.
+      const auto y = attend(position, kRows, kRows);
+      for (const std::size_t t : {0U, 1U}) {
+        expect_close(std::span(y).subspan(t * 16, 16),
+                     oracle::attention(std::span(q).subspan(t * 16, 16), keys.values, values.values,
+                                       {1, 2, 1, 8, kRows - 1, 0.3F}),
+                     0, 3e-6);
+      }
+    }
+    EXPECT_EQ(attend(100, kRows, 3), attend(100, 3, kRows)) << "the shorter cache decides";
+    for (const float value : attend(100, 0, kRows)) EXPECT_TRUE(std::isnan(value));
+  });
+}
+
 }  // namespace
 }  // namespace segue::test

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 #include <cmath>
+#include <string>
 
 #include "base/op_params.hpp"
 #include "support/op_oracles.hpp"
@@ -70,6 +71,36 @@ TEST(EmbeddingKernels, ATokenOutsideTheTableGivesNan) {
     EXPECT_TRUE(std::all_of(y.begin(), y.begin() + 20, [](float value) { return value == 1.0F; }));
     EXPECT_TRUE(
         std::all_of(y.begin() + 20, y.end(), [](float value) { return std::isnan(value); }));
+  });
+}
+
+TEST(EmbeddingKernels, EmbeddingTokenGivesTheRowOfTheTokenInItsParameters) {
+  RandomFloats random(test_seed());
+  constexpr std::uint32_t kVocabulary = 5;
+  for_each_simd([&](std::span<const KernelSource> kernels) {
+    for (const Table& table : kTables) {
+      for (const std::uint32_t columns : {1U, 17U, 32U, 96U, 250U}) {
+        if (columns % table.block_columns != 0) continue;
+        const auto bytes = random_table(table, kVocabulary * columns / table.block_columns, random);
+        const std::vector<double> values =
+            oracle::decode(table.format, bytes, std::size_t{kVocabulary} * columns);
+        const std::string name =
+            "embedding_token_" + std::string(table.kernel.substr(std::string("embedding_").size()));
+        for (const std::uint32_t token : {0U, 3U, kVocabulary - 1, kVocabulary, UINT32_MAX}) {
+          const base::EmbeddingTokenParams size{token, kVocabulary, columns};
+          const auto y =
+              run_kernel<float>(find_kernel(kernels, name),
+                                {buffer_argument(bytes), {}, bytes_argument(size)}, 1, columns, 1);
+          for (std::size_t c = 0; c < columns; ++c) {
+            if (token >= kVocabulary) {
+              ASSERT_TRUE(std::isnan(y[c])) << name << " " << token;
+            } else {
+              ASSERT_EQ(y[c], static_cast<float>(values[std::size_t{token} * columns + c])) << name;
+            }
+          }
+        }
+      }
+    }
   });
 }
 

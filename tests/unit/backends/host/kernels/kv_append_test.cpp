@@ -65,5 +65,22 @@ TEST(KvAppendKernels, TheWholeRangeOfF16IsRoundedRight) {
   });
 }
 
+TEST(KvAppendKernels, RowsOutsideTheCacheAreNotWritten) {
+  constexpr std::uint32_t kRows = 4;
+  constexpr std::uint32_t kColumns = 9;
+  const std::vector<float> x(std::size_t{3} * kColumns, 2.0F);
+  const std::vector<float> old(std::size_t{kRows} * kColumns, 7.0F);
+  for_each_simd([&](std::span<const KernelSource> kernels) {
+    for (const std::uint32_t position : {2U, 3U, 4U, 5U, 1U << 20, UINT32_MAX - 1, UINT32_MAX}) {
+      const base::KvAppendParams size{3, kColumns, position};
+      const auto cache = run_kernel<float>(find_kernel(kernels, "kv_append_f32"),
+                                           {buffer_argument(x), {}, bytes_argument(size)}, 1,
+                                           old.size(), 3, std::span<const float>(old));
+      for (std::size_t i = 0; i < cache.size(); ++i)
+        EXPECT_EQ(cache[i], i / kColumns >= position ? 2.0F : 7.0F) << position << ", " << i;
+    }
+  });
+}
+
 }  // namespace
 }  // namespace segue::test

@@ -23,46 +23,10 @@
 #include "support/simd_kernels.hpp"
 #include "support/test_seed.hpp"
 #include "support/weights.hpp"
+#include "unit/backends/host/kernels/mat_vec_check.hpp"
 
 namespace segue::test {
 namespace {
-
-struct Product {
-  std::string kernel;
-  DType type;
-  bool tiled = false;
-  bool int8 = false;
-};
-
-const std::vector<Product>& products() {
-  static const std::vector<Product> all = {
-      {"mat_vec_f32", DType::kF32},
-      {"mat_vec_f16", DType::kF16},
-      {"mat_vec_bf16", DType::kBF16},
-      {"mat_vec_q8_0", DType::kQ8_0},
-      {"mat_vec_q4_0", DType::kQ4_0},
-      {"mat_vec_q8_0_tile16", DType::kQ8_0, true},
-      {"mat_vec_q4_0_tile16", DType::kQ4_0, true},
-      {"mat_vec_q8_0_int8", DType::kQ8_0, false, true},
-      {"mat_vec_q4_0_int8", DType::kQ4_0, false, true},
-      {"mat_vec_q8_0_tile16_int8", DType::kQ8_0, true, true},
-      {"mat_vec_q4_0_tile16_int8", DType::kQ4_0, true, true},
-  };
-  return all;
-}
-
-/// Every instruction set, and the one below VNNI too where the machine has it.
-const std::vector<SimdKernels>& builds() {
-  static const std::vector<SimdKernels> all = [] {
-    std::vector<SimdKernels> made = simd_kernels();
-    SimdKernels without{"without VNNI", {}};
-    host::append_mat_vec_kernels(without.kernels, host::Vnni::kNever);
-    hwy::GetChosenTarget().DeInit();
-    made.push_back(std::move(without));
-    return made;
-  }();
-  return all;
-}
 
 /// Calls `check(kernel, product)` for every product of every instruction set.
 template <class Check>
@@ -74,17 +38,6 @@ void for_each_kernel(Check check) {
       if (::testing::Test::HasFatalFailure()) return;
     }
   }
-}
-
-std::vector<float> random_activations(std::size_t count, std::mt19937_64& random) {
-  std::normal_distribution<float> normal;
-  std::vector<float> x(count);
-  for (float& value : x) value = normal(random);
-  return x;
-}
-
-std::vector<std::byte> stored(const Weights& weights, const Product& product) {
-  return product.tiled ? in_tiles(weights) : weights.bytes;
 }
 
 /// Runs groups [begin, end) over `y`.
@@ -101,22 +54,6 @@ std::vector<float> multiply(const KernelSource& kernel, std::span<const std::byt
   std::vector<float> y(std::size_t{size.tokens} * size.rows, NAN);
   multiply(kernel, weights, x, y, size, 0, groups_for(kernel, size.rows).x);
   return y;
-}
-
-/// What int8 mode is defined to make of one token: 32 columns share a scale of their largest
-/// magnitude / 127, and values are rounded to the nearest multiple, ties to even.
-std::vector<double> quantised(std::span<const float> x) {
-  std::vector<double> result;
-  for (std::size_t block = 0; block < x.size(); block += 32) {
-    const auto values = x.subspan(block, 32);
-    float largest = 0;
-    for (const float value : values) largest = std::max(largest, std::fabs(value));
-    for (const float value : values) {
-      const float steps = largest > 0 ? std::nearbyint(value * (127.0F / largest)) : 0.0F;
-      result.push_back(double{steps} * double{largest / 127.0F});
-    }
-  }
-  return result;
 }
 
 /// Compares y with double-precision sums. The allowance for float arithmetic is that of a sum in

@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <cstring>
+#include <string>
+
 #include "base/op_params.hpp"
 #include "support/op_oracles.hpp"
 #include "unit/backends/host/kernels/kernel_check.hpp"
@@ -48,6 +51,89 @@ void check(std::string_view name, bool neox) {
 TEST(RopeKernels, InterleavedTurnsNeighbours) { check("rope_interleaved", false); }
 
 TEST(RopeKernels, NeoxTurnsValuesHalfAHeadApart) { check("rope_neox", true); }
+
+/// Elements of a cache of floats or halves, all `value`.
+template <class T>
+std::vector<T> filled(std::size_t count, T value) {
+  return std::vector<T>(count, value);
+}
+
+/// Checks rope_kv_append against rope and then kv_append, bit for bit, in a cache of a few more
+/// rows.
+template <class T>
+void check_append(std::string_view pairing, std::string_view type) {
+  RandomFloats random(test_seed());
+  for_each_simd([&](std::span<const KernelSource> kernels) {
+    for (const Shape& shape : kShapes) {
+      const std::uint32_t columns = shape.heads * shape.head_size;
+      const std::size_t heads = std::size_t{shape.tokens} * shape.heads;
+      const std::vector<float> x = random.normal(heads * shape.head_size);
+      constexpr std::uint32_t kPosition = 3;
+      constexpr T kOld{7};
+      const std::size_t count = std::size_t{kPosition + shape.tokens + 2} * columns;
+      const std::vector<T> old = filled<T>(count, kOld);
+
+      const base::RopeParams rope{shape.tokens,  shape.heads, shape.head_size,
+                                  shape.rotated, kPosition,   shape.base};
+      const auto turned =
+          run_kernel<float>(find_kernel(kernels, "rope_" + std::string(pairing)),
+                            {buffer_argument(x), {}, bytes_argument(rope)}, 1, x.size(), heads);
+      const base::KvAppendParams append{shape.tokens, columns, kPosition};
+      const auto want = run_kernel<T>(find_kernel(kernels, "kv_append_" + std::string(type)),
+                                      {buffer_argument(turned), {}, bytes_argument(append)}, 1,
+                                      count, shape.tokens, std::span<const T>(old));
+
+      const base::RopeKvAppendParams both{shape.tokens,  shape.heads, shape.head_size,
+                                          shape.rotated, kPosition,   shape.base};
+      const auto got = run_kernel<T>(
+          find_kernel(kernels, "rope_kv_append_" + std::string(pairing) + "_" + std::string(type)),
+          {buffer_argument(x), {}, bytes_argument(both)}, 1, count, heads, std::span<const T>(old));
+      ASSERT_EQ(std::memcmp(got.data(), want.data(), count * sizeof(T)), 0)
+          << shape.heads << " heads of " << shape.head_size;
+    }
+  });
+}
+
+TEST(RopeKernels, RopeKvAppendGivesTheBitsOfRopeAndThenKvAppend) {  // row E7
+  for (const std::string_view pairing : {"interleaved", "neox"}) {
+    check_append<float>(pairing, "f32");
+    check_append<std::uint16_t>(pairing, "f16");
+  }
+}
+
+TEST(RopeKernels, RopeKvAppendPutsRotatedRowsAtTheirPosition) {  // row E7
+  RandomFloats random(test_seed());
+  const std::vector<float> x = random.normal(2 * 3 * 10);
+  const std::vector<double> want = oracle::rope(x, {2, 3, 10, 10, 4, 1e4, false});
+  const base::RopeKvAppendParams size{2, 3, 10, 10, 4, 1e4F};
+  for_each_simd([&](std::span<const KernelSource> kernels) {
+    const auto cache =
+        run_kernel<float>(find_kernel(kernels, "rope_kv_append_interleaved_f32"),
+                          {buffer_argument(x), {}, bytes_argument(size)}, 1, 7 * 30, 6);
+    expect_close(std::span(cache).subspan(4 * 30, 2 * 30), want, 0, kTolerance);
+  });
+}
+
+TEST(RopeKernels, RopeKvAppendWritesNoRowOutsideTheCache) {
+  RandomFloats random(test_seed());
+  constexpr std::uint32_t kRows = 4;
+  constexpr std::uint32_t kColumns = 2 * 6;
+  const std::vector<float> x = random.normal(3 * kColumns);
+  for_each_simd([&](std::span<const KernelSource> kernels) {
+    for (const std::uint32_t position : {2U, 3U, 4U, 5U, 1U << 20, UINT32_MAX - 1, UINT32_MAX}) {
+      const base::RopeKvAppendParams size{3, 2, 6, 6, position, 1e4F};
+      const std::vector<float> old = filled(std::size_t{kRows} * kColumns, 7.0F);
+      for (const std::string_view pairing : {"interleaved", "neox"}) {
+        const auto cache = run_kernel<float>(
+            find_kernel(kernels, "rope_kv_append_" + std::string(pairing) + "_f32"),
+            {buffer_argument(x), {}, bytes_argument(size)}, 1, old.size(), 6,
+            std::span<const float>(old));
+        for (std::size_t i = 0; i < cache.size(); ++i)
+          EXPECT_EQ(cache[i] != 7.0F, i / kColumns >= position) << position << ", " << i;
+      }
+    }
+  });
+}
 
 }  // namespace
 }  // namespace segue::test
