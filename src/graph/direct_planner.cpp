@@ -9,19 +9,10 @@
 
 #include <optional>
 
+#include "graph/dependencies.hpp"
+
 namespace segue::graph {
 namespace {
-
-/// What to say about an earlier and a later range, best first: data that flows explains more than
-/// storage reused.
-int rank(HazardKind hazard) {
-  switch (hazard) {
-    case HazardKind::kReadAfterWrite: return 0;
-    case HazardKind::kWriteAfterWrite: return 1;
-    case HazardKind::kWriteAfterRead: return 2;
-  }
-  return 3;
-}
 
 std::optional<Conflict> best_conflict(const ir::CommandList& list, const ir::Command& earlier,
                                       std::span<const AccessRange> later) {
@@ -58,7 +49,8 @@ std::span<const AccessRange> DirectPlanner::gather(const ir::CommandList& list,
   return {scratch_.data(), next};
 }
 
-void DirectPlanner::append(const ir::CommandList& list, std::uint32_t index, ir::Plan& plan) {
+void DirectPlanner::append(const ir::CommandList& list, std::uint32_t index, ir::Plan& plan,
+                           bool infer) {
   const ir::Command& command = list.commands()[index];
   if (command.kind == ir::CommandKind::kBarrier) {
     if (group_is_empty(plan)) return;
@@ -77,7 +69,10 @@ void DirectPlanner::append(const ir::CommandList& list, std::uint32_t index, ir:
     plan.barriers.back().later = index;
     needed_barrier = plan.barriers.back().reason == ir::BarrierReason::kHazard;
   }
-  if (mode_ == BarrierMode::kAutomatic) {
+  if (mode_ == BarrierMode::kAutomatic && !infer) {
+    tracker_.add(gather(list, command));
+    ++tracked_;
+  } else if (mode_ == BarrierMode::kAutomatic) {
     if (const std::optional<Conflict> conflict = tracker_.check_and_add(gather(list, command))) {
       ++counts_.inferred;
       end_group(plan, {ir::BarrierReason::kHazard, conflict->hazard, kUnresolvedCommand, index,

@@ -36,8 +36,9 @@ class DirectPlanner {
   /// Starts a new plan: empties `plan`, forgets live ranges and counts.
   void begin(ir::Plan& plan, BarrierMode mode);
 
-  /// Plans command `index` of `list`, the one after those appended before.
-  void append(const ir::CommandList& list, std::uint32_t index, ir::Plan& plan);
+  /// Plans command `index` of `list`, the one after those appended before. Without `infer` it joins
+  /// the current group whatever it touches; commands after it are checked against it all the same.
+  void append(const ir::CommandList& list, std::uint32_t index, ir::Plan& plan, bool infer = true);
 
   /// Ends the group if `ranges`, what the next command is going to touch, conflict with it. Adds
   /// nothing itself. Works in both modes, since it is a barrier placed by hand. Returns whether it
@@ -48,6 +49,7 @@ class DirectPlanner {
   /// Completes `plan`, which then refers to `list`. Call once, after the last command.
   void finish(const ir::CommandList& list, ir::Plan& plan);
 
+  [[nodiscard]] BarrierMode mode() const { return mode_; }
   [[nodiscard]] const PlanCounts& counts() const { return counts_; }
   /// Non-empty ranges that commands of the current group touch, 0 after a barrier; in manual mode
   /// as of the last barrier_between().

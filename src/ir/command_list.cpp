@@ -17,6 +17,18 @@ std::string_view to_string(CommandKind kind) {
   return "Unknown";
 }
 
+void set_extent(Command& command, Extent3 extent) {
+  const Extent3 size = command.group_size;
+  if (command.grid_kind == GridKind::kGroups) {
+    command.group_count = extent;
+    command.thread_count = {extent.x * size.x, extent.y * size.y, extent.z * size.z};
+  } else {
+    command.thread_count = extent;
+    command.group_count = {(extent.x + size.x - 1) / size.x, (extent.y + size.y - 1) / size.y,
+                           (extent.z + size.z - 1) / size.z};
+  }
+}
+
 CommandList::CommandList(const CommandList& other)
     : retain_(other.retain_),
       commands_(other.commands_),
@@ -25,9 +37,12 @@ CommandList::CommandList(const CommandList& other)
       owned_arguments_(other.owned_arguments_),
       owned_ranges_(other.owned_ranges_),
       owned_shared_(other.owned_shared_),
+      owned_uses_(other.owned_uses_),
       shared_sizes_(other.shared_sizes_),
       bytes_(other.bytes_),
       native_callbacks_(other.native_callbacks_),
+      slots_(other.slots_),
+      slot_uses_(other.slot_uses_),
       names_(other.names_),
       name_text_(other.name_text_),
       resources_(other.resources_),
@@ -60,9 +75,12 @@ CommandList& CommandList::operator=(CommandList&& other) noexcept {
   std::swap(owned_arguments_, other.owned_arguments_);
   std::swap(owned_ranges_, other.owned_ranges_);
   std::swap(owned_shared_, other.owned_shared_);
+  std::swap(owned_uses_, other.owned_uses_);
   shared_sizes_.swap(other.shared_sizes_);
   bytes_.swap(other.bytes_);
   native_callbacks_.swap(other.native_callbacks_);
+  slots_.swap(other.slots_);
+  slot_uses_.swap(other.slot_uses_);
   names_.swap(other.names_);
   name_text_.swap(other.name_text_);
   resources_.swap(other.resources_);
@@ -77,7 +95,9 @@ void CommandList::clear(bool retain) {
   arguments_.clear();
   ranges_.clear();
   shared_sizes_.clear();
-  owned_arguments_ = owned_ranges_ = owned_shared_ = 0;
+  slots_.clear();
+  slot_uses_.clear();
+  owned_arguments_ = owned_ranges_ = owned_shared_ = owned_uses_ = 0;
   bytes_.clear();
   native_callbacks_.clear();
   names_.clear();
@@ -98,11 +118,11 @@ void CommandList::retain_all() {
   for (Kernel* kernel : kernels_) kernel->retain();
 }
 
-void CommandList::grow_slots(std::vector<Slot>& slots, std::uint32_t index) {
+void CommandList::grow_slots(std::vector<Position>& slots, std::uint32_t index) {
   slots.resize(std::max<std::size_t>(std::size_t{index} + 1, slots.size() * 2));
 }
 
-void CommandList::add_resource(Storage& storage, Slot& slot) {
+void CommandList::add_resource(Storage& storage, Position& slot) {
   slot = {epoch_, static_cast<std::uint32_t>(resources_.size())};
   resources_.push_back({&storage});
   if (retain_) storage.retain();
@@ -112,6 +132,7 @@ void CommandList::drop_unowned() {
   arguments_.resize(owned_arguments_);
   ranges_.resize(owned_ranges_);
   shared_sizes_.resize(owned_shared_);
+  slot_uses_.resize(owned_uses_);
 }
 
 void CommandList::set_explicit_ranges(std::uint32_t index, std::uint16_t read_count,
@@ -126,6 +147,24 @@ void CommandList::set_explicit_ranges(std::uint32_t index, std::uint16_t read_co
 std::uint32_t CommandList::add_native_callback(NativeCallback callback) {
   native_callbacks_.push_back(std::move(callback));
   return static_cast<std::uint32_t>(native_callbacks_.size() - 1);
+}
+
+int CommandList::find_slot(std::string_view name) const {
+  for (std::size_t i = 0; i < slots_.size(); ++i) {
+    if (this->name(slots_[i].name) == name) return static_cast<int>(i);
+  }
+  return -1;
+}
+
+std::uint32_t CommandList::add_slot(std::string_view name, const Slot& slot) {
+  slots_.push_back(slot);
+  slots_.back().name = add_name(name);
+  return static_cast<std::uint32_t>(slots_.size() - 1);
+}
+
+std::span<const SlotUse> CommandList::slot_uses(std::uint32_t command) const {
+  const auto [first, last] = std::ranges::equal_range(slot_uses_, command, {}, &SlotUse::command);
+  return {first, last};
 }
 
 NameId CommandList::add_name(std::string_view name, NameId parent) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <algorithm>
 #include <cassert>
 #include <cstddef>
 #include <cstdint>
@@ -58,6 +59,37 @@ using NativeCallback = std::function<void(const NativeContext&)>;
 /// Index of a scope or label in the list's name table. 0 is none.
 enum class NameId : std::uint32_t { kNone = 0 };
 
+/// What a replay may change without recording again.
+enum class SlotKind : std::uint8_t { kView, kBytes, kGrid };
+
+/// A named slot of a recording, with the value that planning uses. Every use agrees with it.
+struct Slot {
+  SlotKind kind = SlotKind::kBytes;
+  NameId name = NameId::kNone;
+  std::uint64_t size = 0;          ///< Bytes of the view, or of the value.
+  Argument view;                   ///< kView: the default.
+  std::uint64_t bytes = 0;         ///< kBytes: where the default is in the list's inline bytes.
+  std::uint32_t max = UINT32_MAX;  ///< kBytes of 4 bytes: the largest value that every use takes.
+  Extent3 grid{0, 0, 0};           ///< kGrid: the default thread or group count, and the bound.
+  std::uint32_t alignment = 1;     ///< kView: the strictest of the uses.
+  Access access = Access::kRead;   ///< kView: all uses together.
+
+  /// Takes over what another use of the slot demands.
+  void merge_terms(const Slot& use) {
+    max = std::min(max, use.max);
+    alignment = std::max(alignment, use.alignment);
+    if (access != use.access) access = Access::kReadWrite;
+  }
+};
+
+/// Where a slot's value goes.
+struct SlotUse {
+  std::uint32_t slot = 0;
+  std::uint32_t command = 0;
+  std::uint32_t argument = 0;  ///< Of the command. kGrid: without meaning.
+  std::uint32_t offset = 0;    ///< kBytes: in the argument.
+};
+
 /// One recorded command, plain data. Variable parts live in the list's arrays.
 struct Command {
   CommandKind kind = CommandKind::kDispatch;
@@ -87,7 +119,14 @@ struct Command {
   [[nodiscard]] bool is_dispatch() const {
     return kind == CommandKind::kDispatch || kind == CommandKind::kDispatchIndirect;
   }
+  [[nodiscard]] Grid grid() const {
+    return {grid_kind, grid_kind == GridKind::kThreads ? thread_count : group_count};
+  }
 };
+
+/// Sets thread and group count from an extent of the command's grid kind and its group size, within
+/// what was checked when it was recorded.
+void set_extent(Command& command, Extent3 extent);
 
 /// How one recording uses one storage: the hull of its reads and of its writes, in storage offsets.
 /// Empty if begin == end. What the boundary to other submissions and to the host needs.
@@ -136,6 +175,16 @@ class CommandList {
   /// Appends a command whose first_argument, first_range and first_shared are already set.
   void append(const Command& command);
   std::uint32_t add_native_callback(NativeCallback callback);
+  /// The slot of that name, or -1.
+  [[nodiscard]] int find_slot(std::string_view name) const;
+  std::uint32_t add_slot(std::string_view name, const Slot& slot);
+  /// Keeps bytes that no argument names, such as a slot's default, at a multiple of
+  /// kBytesAlignment; returns where.
+  std::uint64_t keep_bytes(std::span<const std::byte> bytes);
+  /// Says that argument `argument` of the command being built takes the slot's value.
+  void add_slot_use(std::uint32_t slot, std::uint32_t argument, std::uint32_t offset) {
+    slot_uses_.push_back({slot, static_cast<std::uint32_t>(commands_.size()), argument, offset});
+  }
   NameId add_name(std::string_view name, NameId parent = NameId::kNone);
   /// Removes arguments, ranges and sizes that no command owns: what a refused dispatch left behind.
   void drop_unowned();
@@ -164,14 +213,29 @@ class CommandList {
   [[nodiscard]] const std::byte* bytes(const Argument& argument) const {
     return bytes_.data() + argument.offset;
   }
+  /// All inline bytes, which Slot::bytes counts in.
+  [[nodiscard]] const std::byte* inline_bytes() const { return bytes_.data(); }
+  [[nodiscard]] const Argument& last_argument() const { return arguments_.back(); }
   [[nodiscard]] const NativeCallback& native_callback(const Command& command) const {
     return native_callbacks_[command.native_callback];
   }
   [[nodiscard]] std::span<const ResourceUse> resources() const { return resources_; }
+  [[nodiscard]] std::span<const Slot> slots() const { return slots_; }
+  [[nodiscard]] std::span<Slot> mutable_slots() { return slots_; }
+  /// By command, ascending.
+  [[nodiscard]] std::span<const SlotUse> slot_uses() const { return slot_uses_; }
+  [[nodiscard]] std::span<const SlotUse> slot_uses(std::uint32_t command) const;
+  [[nodiscard]] std::span<Argument> mutable_arguments(const Command& command) {
+    return {arguments_.data() + command.first_argument, command.argument_count};
+  }
+  [[nodiscard]] std::byte* mutable_bytes(const Argument& argument) {
+    return bytes_.data() + argument.offset;
+  }
   [[nodiscard]] bool retains() const { return retain_; }
   /// Scopes and label of a command, joined by '/'. A command without a label has its kernel's name.
   [[nodiscard]] std::string label_path(const Command& command) const;
   [[nodiscard]] std::string_view name(NameId id) const;
+  [[nodiscard]] std::size_t name_count() const { return names_.size(); }
   [[nodiscard]] NameId parent(NameId id) const;
 
   /// Sizes of the arrays, for a Command that is being built.
@@ -217,18 +281,18 @@ class CommandList {
   void touch(Storage& storage, std::uint64_t begin, std::uint64_t end, Access access) {
     if (storage.index >= resource_slots_.size()) [[unlikely]]
       grow_slots(resource_slots_, storage.index);
-    Slot& slot = resource_slots_[storage.index];
+    Position& slot = resource_slots_[storage.index];
     if (slot.epoch != epoch_) [[unlikely]]
       add_resource(storage, slot);
     resources_[slot.position].add(begin, end, access);
   }
   void touch_kernel(Kernel& kernel);
-  struct Slot {
+  struct Position {
     std::uint64_t epoch = 0;  // of the recording that filled it
     std::uint32_t position = 0;
   };
-  static void grow_slots(std::vector<Slot>& slots, std::uint32_t index);
-  void add_resource(Storage& storage, Slot& slot);
+  static void grow_slots(std::vector<Position>& slots, std::uint32_t index);
+  void add_resource(Storage& storage, Position& slot);
   void retain_all();
 
   bool retain_ = true;
@@ -236,33 +300,40 @@ class CommandList {
   std::vector<Command> commands_;
   std::vector<Argument> arguments_;
   std::vector<Argument> ranges_;
-  std::size_t owned_arguments_ = 0, owned_ranges_ = 0,
-              owned_shared_ = 0;  // by commands; the rest is being built
+  std::size_t owned_arguments_ = 0, owned_ranges_ = 0, owned_shared_ = 0,
+              owned_uses_ = 0;  // by commands; the rest is being built
   std::vector<std::uint32_t> shared_sizes_;
   std::vector<std::byte> bytes_;
   std::vector<NativeCallback> native_callbacks_;
+  std::vector<Slot> slots_;
+  std::vector<SlotUse> slot_uses_;
   std::vector<Name> names_;
   std::string name_text_;
   std::vector<ResourceUse> resources_;
   std::vector<Kernel*> kernels_;
-  std::vector<Slot> resource_slots_;
-  std::vector<Slot> kernel_slots_;
+  std::vector<Position> resource_slots_;
+  std::vector<Position> kernel_slots_;
 };
 
 /// Of every inline argument, for kernels that load vectors from it.
 inline constexpr std::size_t kBytesAlignment = 16;
 
-inline void CommandList::add_bytes(std::span<const std::byte> bytes) {
+inline std::uint64_t CommandList::keep_bytes(std::span<const std::byte> bytes) {
   const std::size_t offset = (bytes_.size() + kBytesAlignment - 1) & ~(kBytesAlignment - 1);
   bytes_.resize(offset);
   bytes_.insert(bytes_.end(), bytes.begin(), bytes.end());
+  return offset;
+}
+
+inline void CommandList::add_bytes(std::span<const std::byte> bytes) {
+  const std::uint64_t offset = keep_bytes(bytes);
   arguments_.push_back({nullptr, offset, bytes.size(), Access::kRead, true});
 }
 
 inline void CommandList::touch_kernel(Kernel& kernel) {
   if (kernel.index >= kernel_slots_.size()) [[unlikely]]
     grow_slots(kernel_slots_, kernel.index);
-  Slot& slot = kernel_slots_[kernel.index];
+  Position& slot = kernel_slots_[kernel.index];
   if (slot.epoch == epoch_) [[likely]]
     return;
   slot = {epoch_, static_cast<std::uint32_t>(kernels_.size())};
@@ -277,6 +348,7 @@ inline void CommandList::append(const Command& command) {
   owned_arguments_ = arguments_.size();
   owned_ranges_ = ranges_.size();
   owned_shared_ = shared_sizes_.size();
+  owned_uses_ = slot_uses_.size();
 }
 
 inline void ResourceUse::add(std::uint64_t begin, std::uint64_t end, Access access) {

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "segue/access.hpp"
 #include "segue/kernel.hpp"
@@ -26,6 +27,7 @@ struct Storage : base::RefCounted {
   std::byte* host = nullptr;        ///< Address of the first byte, or null without host access.
   void* native = nullptr;           ///< The backend's object for the allocation.
   std::uint64_t native_offset = 0;  ///< Where this storage begins in it.
+  bool transient = false;           ///< Content does not outlive a submission.
   std::string label;
   /// User handles alive. Handles together hold one reference; recordings and submissions hold
   /// others.
@@ -44,6 +46,8 @@ struct Kernel : base::RefCounted {
   std::uint32_t argument_count =
       0;  ///< Signature::argument_count(), at hand. Set by the kernel library.
   const void* compiled_by = nullptr;  ///< The hal::Device. Set by the kernel library.
+  /// What it was specialised with, by id. Set by the kernel library.
+  std::vector<SpecConstant> constants;
 };
 
 }  // namespace segue::ir

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "unit/graph/program.hpp"
 
+#include <algorithm>
+
 namespace segue::test {
 
 std::uint32_t Program::add_storage(std::uint64_t memory, std::uint64_t offset, std::uint64_t size) {
@@ -71,6 +73,31 @@ Program random_program(std::mt19937_64& random, const ProgramShape& shape) {
     program.dispatch(uses);
   }
   return program;
+}
+
+ir::Plan plan_in_rounds(const Program& program) {
+  const OracleProgram& oracle = program.oracle();
+  ir::Plan plan;
+  plan.list = &program.list();
+  std::vector<std::uint32_t> left;
+  for (std::uint32_t i = 0; i < oracle.size(); ++i) {
+    if (!oracle[i].fence) left.push_back(i);
+  }
+  while (!left.empty()) {
+    std::vector<std::uint32_t> waiting;
+    for (const std::uint32_t later : left) {
+      const bool waits = std::ranges::any_of(left, [&](std::uint32_t earlier) {
+        return earlier < later && (must_keep_order(oracle[earlier], oracle[later]) ||
+                                   std::any_of(
+                                       oracle.begin() + earlier, oracle.begin() + later,
+                                       [](const auto& command) { return command.fence; }));
+      });
+      (waits ? waiting : plan.order).push_back(later);
+    }
+    plan.group_ends.push_back(static_cast<std::uint32_t>(plan.order.size()));
+    left = waiting;
+  }
+  return plan;
 }
 
 }  // namespace segue::test

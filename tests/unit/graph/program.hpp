@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "ir/command_list.hpp"
+#include "ir/plan.hpp"
 #include "support/plan_oracle.hpp"
 
 namespace segue::test {
@@ -52,5 +53,9 @@ struct ProgramShape {
 };
 
 [[nodiscard]] Program random_program(std::mt19937_64& random, const ProgramShape& shape);
+
+/// The plan with the fewest groups that any order of execution allows, by the oracle's notion of a
+/// conflict: round after round, whatever waits for nothing that is left. Without reasons.
+[[nodiscard]] ir::Plan plan_in_rounds(const Program& program);
 
 }  // namespace segue::test
