@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What decoding a token costs, against two references of the same run: a plain single-threaded
-// forward pass (an oracle: dequantised weights, double sums), and a streaming read of the bytes of
-// weights that a token needs, with as many threads as the device has.
+// What decoding a token costs in each way that there is (recorded afresh or replayed, in recorded
+// order or scheduled, fused or not, with a round trip to the host for each token or without),
+// against two references of the same run: a plain single-threaded forward pass (an oracle:
+// dequantised weights, double sums), and a streaming read of the bytes of weights that a token
+// needs, with as many threads as the device has. Repetitions of all of them are interleaved at
+// random, so that a slow moment of the machine hits all alike.
 //
 //   bench_decode [-m model.gguf] [--threads n] [--tokens n] [--no-oracle]
 #include <benchmark/benchmark.h>
@@ -42,19 +45,55 @@ double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
+/// A way to decode.
+struct Variant {
+  const char* name;
+  llama::Decoding decoding = llama::Decoding::kReplay;
+  bool fuse = true;
+  Schedule schedule = Schedule::kCriticalPath;
+  bool device_advances = false;
+};
+constexpr Variant kVariants[] = {
+    {"recorded", llama::Decoding::kRecord, false},
+    {"replayed", llama::Decoding::kReplay, false, Schedule::kRecorded},
+    {"replayed, scheduled", llama::Decoding::kReplay, false},
+    {"replayed, fused", llama::Decoding::kReplay, true, Schedule::kRecorded},
+    {"replayed, fused, scheduled"},
+    {"the same, device advances", llama::Decoding::kReplay, true, Schedule::kCriticalPath, true},
+};
+constexpr const char* kDefault = "replayed, fused, scheduled";
+
+Result<> decode_sequence(llama::Session& session, TokenId token, const Variant& variant,
+                         std::uint32_t count) {
+  if (variant.device_advances) {
+    std::vector<TokenId> tokens(count);
+    return session.continue_by(token, kGreedy, tokens);
+  }
+  for (std::uint32_t i = 0; i < count; ++i) {
+    SEGUE_TRY_ASSIGN(token, session.next({{token}}, kGreedy));
+  }
+  return {};
+}
+
 /// One iteration decodes a whole sequence; its time is that of a token on average, without the
 /// prompt.
 void decode(benchmark::State& state, const std::shared_ptr<const llama::Model>& model,
-            std::uint32_t count) {
+            const Variant& variant, std::uint32_t count) {
   llama::SessionOptions session_options;
   session_options.context = 256;
+  session_options.decoding = variant.decoding;
+  session_options.decoder.fuse = variant.fuse;
+  session_options.decoder.schedule = variant.schedule;
   for (auto _ : state) {
     auto session = llama::Session::create(model, session_options);
     auto token = session->next({{model->tokenizer().bos()}}, kGreedy);
-    const Clock::time_point start = Clock::now();
-    for (std::uint32_t i = 0; i < count && token; ++i) token = session->next({{*token}}, kGreedy);
+    // Memory that is used for the first time is slow to come.
+    if (token) token = session->next({{*token}}, kGreedy);
     if (!token) return state.SkipWithError(token.error().to_string().c_str());
+    const Clock::time_point start = Clock::now();
+    const Result<> done = decode_sequence(*session, *token, variant, count);
     state.SetIterationTime(seconds_since(start) / count);
+    if (!done) return state.SkipWithError(done.error().to_string().c_str());
   }
 }
 
@@ -90,8 +129,15 @@ class MedianReporter : public benchmark::ConsoleReporter {
 };
 
 void print_ratios(const std::map<std::string, double>& median, std::uint64_t bytes) {
-  const double token = median.at("decode");
+  const double token = median.at(kDefault);
   const double read = median.at("streaming_read");
+  fmt::print("\n{:<28} {:>9} {:>9} {:>13} {:>14}\n", "", "us/token", "tok/s", "recorded / it",
+             "it / read");
+  for (const Variant& variant : kVariants) {
+    const double time = median.at(variant.name);
+    fmt::print("{:<28} {:>9.1f} {:>9.0f} {:>13.2f} {:>14.2f}\n", variant.name, time * 1e6, 1 / time,
+               median.at("recorded") / time, time / read);
+  }
   fmt::print("\n{:.0f} tok/s ({:.1f} us a token); weights {:.1f} MB a token: {:.2f} GB/s\n",
              1 / token, token * 1e6, static_cast<double>(bytes) / 1e6,
              static_cast<double>(bytes) / token / 1e9);
@@ -124,8 +170,10 @@ int run(const Options& options) {
     b->UseManualTime()->Iterations(1)->Repetitions(kRepetitions)->Unit(benchmark::kMicrosecond);
     b->ReportAggregatesOnly();
   };
-  configure(benchmark::RegisterBenchmark(
-      "decode", [&](benchmark::State& state) { decode(state, model, count); }));
+  for (const Variant& variant : kVariants) {
+    configure(benchmark::RegisterBenchmark(
+        variant.name, [&](benchmark::State& state) { decode(state, model, variant, count); }));
+  }
   configure(benchmark::RegisterBenchmark(
       "streaming_read", [&](benchmark::State& state) { stream(state, read, passes); }));
   if (!options.no_oracle) {
@@ -151,6 +199,10 @@ int main(int argc, char** argv) {
   app.add_option("--tokens", options.tokens);
   app.add_flag("--no-oracle", options.no_oracle, "For models whose floats do not fit in memory");
   CLI11_PARSE(app, argc, argv);
-  benchmark::Initialize(&argc, argv);
+  std::vector<char*> arguments(argv, argv + argc);
+  std::string interleaving = "--benchmark_enable_random_interleaving=true";
+  arguments.push_back(interleaving.data());
+  int argument_count = static_cast<int>(arguments.size());
+  benchmark::Initialize(&argument_count, arguments.data());
   return segue::bench::run(options);
 }

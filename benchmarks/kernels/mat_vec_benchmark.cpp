@@ -14,6 +14,7 @@
 #include <fstream>
 #include <functional>
 #include <limits>
+#include <memory>
 #include <random>
 #include <span>
 #include <string>
@@ -21,10 +22,11 @@
 #include <thread>
 #include <vector>
 
-#include "backends/host/kernels/mat_vec.hpp"
+#include "backends/host/kernels/builtin.hpp"
 #include "base/op_params.hpp"
 #include "segue/tensor.hpp"
 #include "support/run_host_kernel.hpp"
+#include "token_steps.hpp"
 
 namespace {
 
@@ -117,6 +119,7 @@ struct Line {
   double bytes = 0;
   double products = 0;
   std::function<void(std::size_t part, std::size_t parts)> run;
+  int passes = 1;  ///< Timed together, where one is too short for the clock.
   double best_seconds = std::numeric_limits<double>::infinity();
 };
 
@@ -127,9 +130,9 @@ void measure(Line& line) {
   const auto work = [&](std::size_t part) {
     const double end = thread_seconds() + kSecondsPerRound;
     for (double start = thread_seconds(); start < end;) {
-      line.run(part, parts);
+      for (int pass = 0; pass < line.passes; ++pass) line.run(part, parts);
       const double now = thread_seconds();
-      best[part] = std::min(best[part], now - start);
+      best[part] = std::min(best[part], (now - start) / line.passes);
       start = now;
     }
   };
@@ -144,7 +147,7 @@ void measure(Line& line) {
 class Table {
  public:
   explicit Table(std::span<char* const> filters) : filters_(filters.begin(), filters.end()) {
-    segue::host::append_mat_vec_kernels(kernels_);
+    kernels_ = segue::host::builtin_kernels();
   }
 
   void add_read(const Model& model, DType type, int threads) {
@@ -175,14 +178,41 @@ class Table {
     lines_.push_back(std::move(line));
   }
 
+  /// All calls of a token, by single operations and fused, and those of each kernel by itself, so
+  /// that it finds its inputs where the same kernel left them.
+  void add_token(std::uint32_t position) {
+    for (const bool fused : {false, true}) {
+      const auto steps =
+          std::make_shared<segue::bench::TokenSteps>(std::span(kernels_), fused, position);
+      std::vector<std::string> names = steps->names();
+      names.insert(names.begin(), "");
+      for (const std::string& name : names) {
+        Line line;
+        line.name = std::string(fused ? "token fused " : "token ") +
+                    std::to_string(steps->count(name)) + " x " + (name.empty() ? "all" : name);
+        if (!matches(line.name)) continue;
+        if (name.empty() && fused) line.reference = "token " + std::to_string(single_) + " x all";
+        if (name.empty() && !fused) single_ = steps->count();
+        line.passes = 20;
+        line.run = [steps, name](std::size_t, std::size_t) { steps->run(name); };
+        lines_.push_back(std::move(line));
+      }
+    }
+  }
+
   void print() {
     for (int round = 0; round < kRounds; ++round) {
       for (Line& line : lines_) measure(line);
     }
-    std::printf("%-60s %12s %8s %9s %8s\n", "case", "us", "GB/s", "GMAC/s", "of read");
+    std::printf("%-60s %12s %8s %9s %8s\n", "case", "us", "GB/s", "GMAC/s", "of ref.");
     for (const Line& line : lines_) {
-      std::printf("%-60s %12.1f %8.1f %9.1f", line.name.c_str(), line.best_seconds * 1e6,
-                  line.bytes / line.best_seconds / 1e9, line.products / line.best_seconds / 1e9);
+      std::printf("%-60s %12.1f", line.name.c_str(), line.best_seconds * 1e6);
+      if (line.bytes != 0) {
+        std::printf(" %8.1f %9.1f", line.bytes / line.best_seconds / 1e9,
+                    line.products / line.best_seconds / 1e9);
+      } else {
+        std::printf(" %18s", "");
+      }
       for (const Line& other : lines_) {
         if (other.name != line.reference) continue;
         std::printf(" %7.0f%%", 100 * other.best_seconds / line.best_seconds);
@@ -221,6 +251,7 @@ class Table {
   }
 
   std::vector<std::string_view> filters_;
+  std::size_t single_ = 0;  ///< Calls of a token by single operations.
   std::vector<KernelSource> kernels_;
   std::vector<Line> lines_;
   std::vector<std::byte> weights_ = random_weights(layers_of_1b().bytes(DType::kF32));
@@ -269,6 +300,7 @@ int main(int argc, char** argv) {
       }
     }
   }
+  table.add_token(100);
   std::printf("%s\n", processor_name().c_str());
   table.print();
   return 0;

@@ -9,6 +9,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "segue/access.hpp"
 #include "segue/error.hpp"
 #include "segue/limits.hpp"
 #include "segue/ref.hpp"
@@ -35,6 +36,12 @@ struct BufferDesc {
   std::uint64_t size_bytes = 0;
   HostAccess host_access = HostAccess::kReadWrite;
   bool uninitialised = false;  ///< False: every byte is zero.
+  /// Memory is taken when a submission or the host first uses the buffer. Until then it can be
+  /// recorded, planned and checked.
+  bool deferred = false;
+  /// Content does not outlive a submission, so the host has no access, a graph may eliminate the
+  /// buffer, and an executable places it together with others. Implies `deferred`.
+  bool transient = false;
   std::string label = {};
 };
 
@@ -65,6 +72,10 @@ class Buffer {
   [[nodiscard]] std::uint64_t size_bytes() const;
   [[nodiscard]] std::string_view label() const;
   [[nodiscard]] HostAccess host_access() const;
+  /// Whether BufferDesc::transient was set: content does not outlive a submission.
+  [[nodiscard]] bool is_transient() const;
+  /// Whether there is memory: not for a deferred buffer that nobody has used yet.
+  [[nodiscard]] bool is_backed() const;
   [[nodiscard]] NativeHandle native_handle() const;
 
   /// All of the buffer.
@@ -134,6 +145,9 @@ class BufferView {
   /// The view's own size, never the buffer's or an allocation's.
   [[nodiscard]] std::uint64_t size_bytes() const { return size_bytes_; }
   [[nodiscard]] explicit operator bool() const { return static_cast<bool>(buffer_); }
+  /// The view's bytes in the coordinates in which accesses are compared: buffers that share memory
+  /// share them. Empty without a buffer.
+  [[nodiscard]] AccessRange range(Access access) const;
 
   /// A part of this view; the offset counts from this view's start.
   ///

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 
 namespace segue {
 
@@ -30,6 +31,15 @@ struct Counters {
     if (tracked == 0) return std::nullopt;
     return static_cast<double>(concurrent) / static_cast<double>(tracked);
   }
+};
+
+/// Device time of the dispatches with one label path, in seconds; see DeviceOptions::profile.
+struct LabelTime {
+  std::string label;  ///< Scopes and label, joined by '/'; the kernel's name without a label.
+  std::uint64_t count = 0;
+  double total_seconds = 0;
+  double min_seconds = 0;
+  double max_seconds = 0;
 };
 
 /// Counters of all devices of this process together.

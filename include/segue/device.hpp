@@ -9,6 +9,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "segue/buffer.hpp"
 #include "segue/counters.hpp"
@@ -34,7 +35,8 @@ using ErrorHandler = std::function<void(const Error&)>;
 struct DeviceOptions {
   /// SEGUE_AUTO_BARRIER; true. Direct encoding only; for measuring.
   std::optional<bool> automatic_barriers = {};
-  /// SEGUE_PROFILE; false.
+  /// SEGUE_PROFILE; false. Takes the time of every dispatch: Device::label_times(),
+  /// Submission::dispatch_times().
   std::optional<bool> profile = {};
   /// SEGUE_PROFILE_BARRIERS; false. Fills Counters::barrier_ns.
   std::optional<bool> profile_barriers = {};
@@ -113,6 +115,10 @@ class Device {
 
   [[nodiscard]] Counters counters() const;
   void reset_counters() const;
+  /// Device time by label of all submissions that completed with profiling on
+  /// (DeviceOptions::profile, Executable::set_profiling), most time first. Nothing waits for it.
+  [[nodiscard]] std::vector<LabelTime> label_times() const;
+  void reset_label_times() const;
   void set_error_handler(ErrorHandler handler) const;
   /// Waits until everything submitted is done.
   Result<> wait_idle() const;

@@ -29,8 +29,19 @@ class EncoderState;
 class DeviceState;
 }  // namespace runtime
 
-/// One argument of a dispatch: a view, a view at an explicit offset, or inline bytes. Borrows: what
-/// it was made from must live until the call it is given to returns.
+/// Part of an inline argument that a replay may set; see Executable::set(). The bytes given at
+/// recording are its default: direct encoding uses them, and so does a replay that sets nothing.
+struct BytesSlot {
+  std::string_view name;
+  std::uint32_t offset_bytes = 0;  ///< In the argument.
+  std::uint32_t size_bytes = 0;    ///< 0: up to the argument's end.
+  /// Of a slot of 4 bytes, an unsigned number: the largest value allowed.
+  std::uint32_t max = UINT32_MAX;
+};
+
+/// One argument of a dispatch: a view, a view at an explicit offset, inline bytes, or a slot of
+/// either kind. All uses of a slot's name in a recording agree in kind, size and default. Borrows:
+/// what it was made from must live until the call it is given to returns.
 class KernelArg {
  public:
   KernelArg(const BufferView&
@@ -61,6 +72,34 @@ class KernelArg {
     return argument;
   }
 
+  /// Inline bytes, parts of which a replay may set: in ascending order, none sharing a byte.
+  template <class T>
+    requires(!std::is_convertible_v<const T&, std::span<const std::byte>>)
+  [[nodiscard]] static KernelArg bytes(const T& value, std::span<const BytesSlot> slots) {
+    KernelArg argument = bytes(value);
+    argument.extra_ = slots.data();
+    argument.extra_count_ = static_cast<std::uint32_t>(slots.size());
+    argument.has_slots_ = !slots.empty();
+    return argument;
+  }
+  [[nodiscard]] static KernelArg bytes(std::span<const std::byte> bytes,
+                                       std::span<const BytesSlot> slots) {
+    KernelArg argument = KernelArg::bytes(bytes);
+    argument.extra_ = slots.data();
+    argument.extra_count_ = static_cast<std::uint32_t>(slots.size());
+    argument.has_slots_ = !slots.empty();
+    return argument;
+  }
+  /// A view that a replay may replace by another one of the same size. `view` is the default, and
+  /// what planning uses.
+  [[nodiscard]] static KernelArg slot(std::string_view name, const BufferView& view) {
+    KernelArg argument(view);
+    argument.extra_ = name.data();
+    argument.extra_count_ = static_cast<std::uint32_t>(name.size());
+    argument.has_slots_ = true;
+    return argument;
+  }
+
   enum class Kind : std::uint8_t { kMissing, kView, kBytes };
   /// @name For the library itself.
   /// @{
@@ -69,6 +108,20 @@ class KernelArg {
   [[nodiscard]] std::uint64_t offset() const { return offset_; }
   [[nodiscard]] std::uint64_t size() const { return size_; }
   [[nodiscard]] const std::byte* data() const { return bytes_; }
+  [[nodiscard]] bool has_slots() const { return has_slots_; }
+  [[nodiscard]] std::string_view view_slot() const {
+    return {static_cast<const char*>(extra_), extra_count_};
+  }
+  [[nodiscard]] std::span<const BytesSlot> bytes_slots() const {
+    return {static_cast<const BytesSlot*>(extra_), extra_count_};
+  }
+  /// The same argument, a slot of a view, with its name kept elsewhere.
+  [[nodiscard]] KernelArg with_slot_name(std::string_view name) const {
+    KernelArg copy = *this;
+    copy.extra_ = name.data();
+    copy.extra_count_ = static_cast<std::uint32_t>(name.size());
+    return copy;
+  }
   KernelArg() = default;
   /// @}
 
@@ -77,7 +130,10 @@ class KernelArg {
   const std::byte* bytes_ = nullptr;
   std::uint64_t offset_ = 0;
   std::uint64_t size_ = 0;
+  const void* extra_ = nullptr;  // slots of bytes, or the name of a view's slot
+  std::uint32_t extra_count_ = 0;
   Kind kind_ = Kind::kMissing;
+  bool has_slots_ = false;
 };
 
 /// Bytes of one launch-sized shared parameter, named by its place in Signature::parameters.
@@ -92,6 +148,8 @@ struct DispatchOptions {
   Extent3 group_size{0, 0, 0};              ///< Zero: the signature's.
   std::optional<OpKind> op = std::nullopt;  ///< Nothing: set_op_kind()'s, or kOther.
   std::string_view label = {};
+  /// A slot for the grid, by this name: a replay may choose a smaller grid, never a larger one.
+  std::string_view grid_slot = {};
   /// Explicit footprint: replaces what the signature says of reads, or of writes. It may narrow an
   /// argument or add memory reached through pointers.
   std::optional<std::span<const BufferView>> reads = std::nullopt;
@@ -120,19 +178,6 @@ struct RecordingStats {
   std::uint64_t concurrent = 0;          ///< Tracked commands that needed no barrier before them.
   std::uint64_t unannotated = 0;         ///< Dispatches with an access that nobody declared.
   std::uint64_t live_ranges = 0;         ///< In the hazard tracker now.
-};
-
-/// A barrier of a recording and why it is there.
-struct BarrierInfo {
-  bool requested = false;  ///< By hand; the rest has no meaning then but `later`.
-  HazardKind hazard = HazardKind::kReadAfterWrite;
-  std::uint32_t earlier = 0;  ///< Command index in the recording.
-  std::uint32_t later = 0;
-  std::string earlier_label;
-  std::string later_label;
-  std::string buffer_label;
-  AccessRange range;
-  [[nodiscard]] std::string to_string() const;
 };
 
 /// Gives a native callback the object it records into: the backend's header says which.
@@ -181,12 +226,16 @@ class CommandEncoder {
                          const BufferView& group_counts, Extent3 bound,
                          const DispatchOptions& options = {});
 
-  /// Sets every byte of `destination` to `value`.
-  void fill(const BufferView& destination, std::byte value);
+  /// Sets every byte of `destination`, a view or a slot of one, to `value`.
+  void fill(const KernelArg& destination, std::byte value);
   /// Copies `source` to `destination` of the same size; they must not overlap.
-  void copy(const BufferView& source, const BufferView& destination);
+  void copy(const KernelArg& source, const KernelArg& destination);
   /// Copies host bytes, taken now, to `destination` when the device gets here. Sizes must agree.
-  void upload(const BufferView& destination, std::span<const std::byte> source);
+  void upload(const KernelArg& destination, std::span<const std::byte> source) {
+    upload(destination, KernelArg::bytes(source));
+  }
+  /// As above, of inline bytes that may have slots.
+  void upload(const KernelArg& destination, const KernelArg& source);
   /// Calls `record` when the recording is lowered, between its neighbours, for native calls that
   /// touch no more than these views. Host: `native_object` is null, and the call happens on the
   /// device's thread.
@@ -235,6 +284,25 @@ class CommandEncoder {
   [[nodiscard]] bool is_capturing() const;
   /// @error kInvalidState  No capture was started. Otherwise the first error during the capture.
   [[nodiscard]] Result<Graph> take_capture();
+  /// @}
+
+  /// @name Replay into this recording: captured commands are recorded again, with the defaults of
+  /// their slots. Nodes of another device make the recording fail.
+  /// @{
+
+  /// One node of a graph; a hand-placed barrier becomes one here.
+  ///
+  /// @error kInvalidArgument  The graph has no such node.
+  void encode_node(const Graph& graph, std::size_t index);
+  /// All nodes in recorded order. Barriers are inferred as for any recording; a graph that was
+  /// captured in manual mode gets the hand-placed ones only.
+  void encode_sequential(const Graph& graph);
+  /// All nodes but hand-placed barriers, in the order given, with the fewest barriers that it
+  /// allows, whatever the barrier mode; hand-placed barriers are kept as fences.
+  ///
+  /// @error kInvalidArgument  `order` does not name each of them once, or breaks a dependency or a
+  ///                          fence; the message names both commands.
+  void encode_with_barriers(const Graph& graph, std::span<const std::uint32_t> order);
   /// @}
 
   /// @name Commit. An empty recording is valid and completes.

@@ -189,10 +189,13 @@ struct HostOptions {
   /// threads, fewer work.
   unsigned threads = 0;
   Parallelism parallelism = Parallelism::kAuto;
+  /// For tests of plans: the commands of a barrier group run in reverse, one after the other, so
+  /// that a missing barrier changes results. Only with Parallelism::kNever.
+  bool reverse_groups = false;
   /// For tests of error paths: called, from any thread, before each call that may fail, with its
   /// name ("allocate", "import", "compile", "create_queue", "create_thread", "submit",
-  /// "run_kernel"); true makes that call fail. "device" is asked when a submission starts; true
-  /// loses the device.
+  /// "link", "update", "run_kernel"); true makes that call fail. "device" is asked when a
+  /// submission starts; true loses the device.
   std::function<bool(std::string_view call)> fail_call = {};
 };
 

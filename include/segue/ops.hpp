@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <string_view>
 
 #include "segue/device.hpp"
 #include "segue/encoder.hpp"
@@ -18,6 +19,18 @@ struct Options {
   bool quantise_activations = true;
 };
 
+/// A number that an operation takes: as given, or the default of a slot that replays set by name
+/// (Executable::set() with a std::uint32_t).
+struct Scalar {
+  std::uint32_t value = 0;
+  std::string_view slot = {};  ///< Empty: none.
+
+  constexpr Scalar(std::uint32_t number = 0)  // NOLINT(google-explicit-constructor): a number.
+      : value(number) {}
+  constexpr Scalar(std::uint32_t number, std::string_view slot_name)
+      : value(number), slot(slot_name) {}
+};
+
 /// Which elements of a head rotate together.
 enum class RopePairs : std::uint8_t {
   kInterleaved,  ///< (2i, 2i + 1), as GGUF stores Llama.
@@ -28,14 +41,23 @@ struct RopeOptions {
   std::uint32_t head_size = 0;
   std::uint32_t rotated = 0;  ///< Elements of a head that rotate, even; 0: all.
   float base = 10000.0F;
-  std::uint32_t position = 0;  ///< Of the first token.
+  Scalar position;  ///< Of the first token.
   RopePairs pairs = RopePairs::kInterleaved;
 };
 
 struct AttentionOptions {
   std::uint32_t head_size = 0;
-  std::uint32_t position = 0;  ///< Of the first token.
-  float scale = 0.0F;          ///< 0: 1 / sqrt(head_size).
+  Scalar position;     ///< Of the first token.
+  float scale = 0.0F;  ///< 0: 1 / sqrt(head_size).
+};
+
+/// How a token is drawn, as a slot takes it: SampleOptions::settings_slot.
+struct SampleSettings {
+  std::uint32_t top_k = 0;   ///< 0: all.
+  float top_p = 1.0F;        ///< 1: all.
+  float temperature = 1.0F;  ///< 0: the most likely token.
+  std::uint32_t seed_low = 0;
+  std::uint32_t seed_high = 0;
 };
 
 struct SampleOptions {
@@ -43,7 +65,13 @@ struct SampleOptions {
   std::uint32_t top_k = 0;   ///< 0: all.
   float top_p = 1.0F;        ///< 1: all.
   std::uint64_t seed = 0;
-  std::uint32_t step = 0;  ///< Position in the seed's stream of random numbers.
+  Scalar step;                          ///< Position in the seed's stream of random numbers.
+  std::string_view settings_slot = {};  ///< A slot for all but the step.
+
+  [[nodiscard]] SampleSettings settings() const {
+    return {top_k, top_p, temperature, static_cast<std::uint32_t>(seed),
+            static_cast<std::uint32_t>(seed >> 32)};
+  }
 };
 
 class KernelTable;
@@ -62,6 +90,13 @@ class Ops {
   /// @param tokens  `[1, tokens]` U32. An id outside the vocabulary gives NaN.
   void embedding(CommandEncoder& encoder, const Tensor& table, const Tensor& tokens,
                  const Tensor& y) const;
+
+  /// y[c] = table[token, c], with the token in the recording: a replay that patches inline bytes
+  /// feeds another one. NaN if it is outside the vocabulary.
+  ///
+  /// @param y  `[1, columns]`
+  void embedding_token(CommandEncoder& encoder, const Tensor& table, Scalar token,
+                       const Tensor& y) const;
 
   /// y[r, c] = x[r, c] / sqrt(mean over c of x[r, c]^2 + epsilon) (Zhang and Sennrich 2019). y may
   /// be x.
@@ -97,7 +132,7 @@ class Ops {
   ///
   /// @param cache  `[context, columns]`, F32 or F16.
   void kv_append(CommandEncoder& encoder, const Tensor& x, const Tensor& cache,
-                 std::uint32_t position) const;
+                 Scalar position) const;
 
   /// Causal attention over a cache, with grouped heads (Ainslie et al. 2023): query head h of token
   /// t weighs the rows 0 to position + t of key and value head h * kv_heads / heads by
@@ -119,6 +154,15 @@ class Ops {
   /// seed and step give the same token.
   void sample(CommandEncoder& encoder, const Tensor& logits, const Tensor& tokens,
               const SampleOptions& options) const;
+
+  /// Ends a token of a loop that feeds itself: ring[position mod slots] = token, then state =
+  /// {position + 1, token}.
+  ///
+  /// @param token  `[1, 1]` U32
+  /// @param state  `[1, 2]` U32: {position, last token}.
+  /// @param ring   `[1, slots]` U32
+  void advance(CommandEncoder& encoder, const Tensor& token, const Tensor& state,
+               const Tensor& ring) const;
 
   /// The layout in which this device multiplies matrices of `type` fastest.
   [[nodiscard]] WeightLayout preferred_layout(DType type) const;

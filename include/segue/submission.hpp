@@ -4,7 +4,9 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "segue/error.hpp"
 #include "segue/limits.hpp"
@@ -19,6 +21,16 @@ class SubmissionState;
 
 /// When the device worked on a submission, in seconds on the clock that Device::clock_name() names.
 struct GpuTime {
+  double start_seconds = 0;
+  double end_seconds = 0;
+  [[nodiscard]] double elapsed_seconds() const { return end_seconds - start_seconds; }
+};
+
+/// When one dispatch ran, on the clock that Device::clock_name() names.
+struct DispatchTime {
+  std::string label;  ///< With its scopes, joined by '/'; its kernel's name without a label.
+  /// Position in the recording; of an executable or an early start, in the order of execution.
+  std::uint32_t command = 0;
   double start_seconds = 0;
   double end_seconds = 0;
   [[nodiscard]] double elapsed_seconds() const { return end_seconds - start_seconds; }
@@ -52,6 +64,11 @@ class Submission {
   [[nodiscard]] SubmissionStatus status() const;
   /// @error kInvalidState  The work has not completed, or nothing was submitted.
   [[nodiscard]] Result<GpuTime> gpu_time() const;
+  /// The time of each dispatch, in order of execution, if profiling was on (DeviceOptions::profile,
+  /// Executable::set_profiling); otherwise empty. Taking times costs some.
+  ///
+  /// @error kInvalidState  The work has not completed, or nothing was submitted.
+  [[nodiscard]] Result<std::vector<DispatchTime>> dispatch_times() const;
   [[nodiscard]] std::string_view label() const;
   [[nodiscard]] NativeHandle native_handle() const;
 

@@ -3,6 +3,8 @@
 
 #include <utility>
 
+#include "llama/allocate.hpp"
+
 namespace segue::llama {
 namespace {
 
@@ -29,25 +31,16 @@ constexpr Activation kActivations[] = {
     {&Activations::gated, "gated", [](const Shape& s) { return s.feed_forward; }},
 };
 
-Result<Tensor> allocate(const Device& device, const char* label, DType dtype, std::uint32_t rows,
-                        std::uint32_t columns) {
-  BufferDesc desc;
-  desc.size_bytes = row_bytes(dtype, columns) * rows;
-  desc.label = label;
-  SEGUE_TRY_ASSIGN(const Buffer buffer, device.create_buffer(desc));
-  return Tensor::create(buffer.view(), dtype, rows, columns);
-}
-
 }  // namespace
 
 Result<Activations> Activations::create(const Device& device, const Hyperparameters& shape,
                                         std::uint32_t tokens) {
   Activations a;
   a.tokens = tokens;
-  SEGUE_TRY_ASSIGN(a.token_ids, allocate(device, "token ids", DType::kU32, 1, tokens));
+  SEGUE_TRY_ASSIGN(a.token_ids, allocate_transient(device, "token ids", DType::kU32, 1, tokens));
   for (const Activation& row : kActivations) {
-    SEGUE_TRY_ASSIGN(a.*row.tensor,
-                     allocate(device, row.label, DType::kF32, tokens, row.columns(shape)));
+    SEGUE_TRY_ASSIGN(a.*row.tensor, allocate_transient(device, row.label, DType::kF32, tokens,
+                                                       row.columns(shape)));
   }
   return a;
 }
@@ -65,9 +58,18 @@ Result<Activations> Activations::first(std::uint32_t count) const {
   return part;
 }
 
+void ForwardPass::record_tokens(CommandEncoder& encoder, const Tensor& token_ids,
+                                const Tensor& residual) const {
+  ops_.embedding(encoder, weights_.token_embedding, token_ids, residual);
+}
+
+void ForwardPass::record_token(CommandEncoder& encoder, ops::Scalar token,
+                               const Tensor& residual) const {
+  ops_.embedding_token(encoder, weights_.token_embedding, token, residual);
+}
+
 void ForwardPass::record_layers(CommandEncoder& encoder, const Activations& a, const KvCache& cache,
-                                std::uint32_t position) const {
-  ops_.embedding(encoder, weights_.token_embedding, a.token_ids, a.residual);
+                                ops::Scalar position) const {
   for (std::size_t i = 0; i < weights_.layers.size(); ++i) {
     record_attention(encoder, a, weights_.layers[i], cache.layers[i], position);
     record_feed_forward(encoder, a, weights_.layers[i]);
@@ -76,7 +78,7 @@ void ForwardPass::record_layers(CommandEncoder& encoder, const Activations& a, c
 
 void ForwardPass::record_attention(CommandEncoder& encoder, const Activations& a,
                                    const LayerWeights& layer, const KvLayer& kv,
-                                   std::uint32_t position) const {
+                                   ops::Scalar position) const {
   ops_.rms_norm(encoder, a.residual, a.normed, shape_.rms_epsilon);
   ops_.mul(encoder, a.normed, layer.attention_norm, a.scaled);
   ops_.mat_mul(encoder, layer.query, a.scaled, a.query);

@@ -14,7 +14,8 @@
 namespace segue::llama {
 
 /// The activations of one forward pass over `tokens` tokens, each `[tokens, …]` F32. Every
-/// intermediate has memory of its own, so that hazards are those of the data flow and no others.
+/// intermediate has memory of its own, so that hazards are those of the data flow and no others;
+/// all are transient, so that a graph may eliminate them and place them together.
 struct Activations {
   std::uint32_t tokens = 0;
   Tensor token_ids;  ///< [1, tokens] U32
@@ -41,9 +42,15 @@ class ForwardPass {
   ForwardPass(const Hyperparameters& shape, const Weights& weights, const ops::Ops& ops)
       : shape_(shape), weights_(weights), ops_(ops) {}
 
-  /// From `a.token_ids` at `position` and on to the last layer's residual; appends to `cache`.
+  /// From ids `[1, n]` to `residual` `[n, width]`.
+  void record_tokens(CommandEncoder& encoder, const Tensor& token_ids,
+                     const Tensor& residual) const;
+  /// The same of one token that is given by value, or by a slot.
+  void record_token(CommandEncoder& encoder, ops::Scalar token, const Tensor& residual) const;
+
+  /// From `a.residual`, the tokens from `position` on, to the last layer's; appends to `cache`.
   void record_layers(CommandEncoder& encoder, const Activations& a, const KvCache& cache,
-                     std::uint32_t position) const;
+                     ops::Scalar position) const;
 
   /// From `residual` `[n, width]` to `logits` `[n, vocabulary]`, through `normed` and `scaled`.
   void record_output(CommandEncoder& encoder, const Tensor& residual, const Tensor& normed,
@@ -51,7 +58,7 @@ class ForwardPass {
 
  private:
   void record_attention(CommandEncoder& encoder, const Activations& a, const LayerWeights& layer,
-                        const KvLayer& kv, std::uint32_t position) const;
+                        const KvLayer& kv, ops::Scalar position) const;
   void record_feed_forward(CommandEncoder& encoder, const Activations& a,
                            const LayerWeights& layer) const;
 

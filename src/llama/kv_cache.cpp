@@ -6,11 +6,12 @@
 namespace segue::llama {
 
 Result<KvCache> KvCache::create(const Device& device, const Hyperparameters& shape,
-                                std::uint32_t context, DType type) {
+                                std::uint32_t context, DType type, bool deferred) {
   const std::uint64_t tensor_bytes = row_bytes(type, shape.kv_width()) * context;
   BufferDesc desc;
   desc.size_bytes = 2 * shape.layers * tensor_bytes;
   desc.host_access = HostAccess::kNone;
+  desc.deferred = deferred;
   desc.label = "kv cache";
   SEGUE_TRY_ASSIGN(const Buffer buffer, device.create_buffer(desc));
 

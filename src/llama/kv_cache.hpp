@@ -21,10 +21,12 @@ struct KvCache {
   std::vector<KvLayer> layers;
   std::uint32_t context = 0;  ///< Rows, so the longest sequence.
 
-  /// @param type  kF16, or kF32 for checking.
-  /// @error       Those of Device::create_buffer.
+  /// @param type      kF16, or kF32 for checking.
+  /// @param deferred  Memory is taken when the cache is first used.
+  /// @error           Those of Device::create_buffer.
   [[nodiscard]] static Result<KvCache> create(const Device& device, const Hyperparameters& shape,
-                                              std::uint32_t context, DType type);
+                                              std::uint32_t context, DType type,
+                                              bool deferred = false);
 };
 
 }  // namespace segue::llama

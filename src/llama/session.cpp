@@ -5,19 +5,24 @@
 #include <utility>
 
 #include "base/fail.hpp"
+#include "llama/allocate.hpp"
 
 namespace segue::llama {
 namespace {
 
 using base::fail;
 
-Result<Tensor> allocate(const Device& device, std::string label, DType dtype, std::uint32_t rows,
-                        std::uint32_t columns) {
-  BufferDesc desc;
-  desc.size_bytes = row_bytes(dtype, columns) * rows;
-  desc.label = std::move(label);
-  SEGUE_TRY_ASSIGN(const Buffer buffer, device.create_buffer(desc));
-  return Tensor::create(buffer.view(), dtype, rows, columns);
+ops::SampleOptions sample_options(const Sampling& sampling) {
+  ops::SampleOptions options;
+  options.temperature = sampling.temperature;
+  options.top_k = sampling.top_k;
+  options.top_p = sampling.top_p;
+  options.seed = sampling.seed;
+  return options;
+}
+
+ops::SampleSettings settings(const Sampling& sampling) {
+  return sample_options(sampling).settings();
 }
 
 Result<Tensor> last_row(const Tensor& tensor) {
@@ -49,8 +54,14 @@ Result<Session> Session::create(std::shared_ptr<const Model> model, const Sessio
   SEGUE_TRY_ASSIGN(session.chunk_,
                    Activations::create(device, shape, std::min(options.chunk_tokens, context)));
   SEGUE_TRY_ASSIGN(session.single_, session.chunk_.first(1));
-  SEGUE_TRY_ASSIGN(session.logits_, allocate(device, "logits", DType::kF32, 1, shape.vocabulary));
+  SEGUE_TRY_ASSIGN(session.logits_,
+                   allocate_transient(device, "logits", DType::kF32, 1, shape.vocabulary));
   SEGUE_TRY_ASSIGN(session.sampled_, allocate(device, "sampled token", DType::kU32, 1, 1));
+  if (options.decoding == Decoding::kReplay) {
+    SEGUE_TRY_ASSIGN(Decoder decoder,
+                     Decoder::create(*session.model_, session.cache_, options.decoder));
+    session.decoder_.emplace(std::move(decoder));
+  }
   return session;
 }
 
@@ -86,6 +97,7 @@ void Session::record_chunk(std::span<const TokenId> tokens, Activations& a) {
   } else {
     encoder_.upload(a.token_ids.view, std::as_bytes(tokens));
   }
+  pass().record_tokens(encoder_, a.token_ids, a.residual);
   pass().record_layers(encoder_, a, cache_, position_);
 }
 
@@ -114,6 +126,7 @@ Result<> Session::evaluate_leading_chunks(std::span<const TokenId>& tokens) {
 
 Result<TokenId> Session::next(std::span<const TokenId> tokens, const Sampling& sampling) {
   SEGUE_TRY(check(tokens));
+  if (decoder_ && tokens.size() == 1) return decode(tokens[0], sampling);
   SEGUE_TRY(evaluate_leading_chunks(tokens));
   SEGUE_TRY_ASSIGN(Activations a, activations_for(tokens.size()));
   SEGUE_TRY_ASSIGN(const Tensor residual, last_row(a.residual));
@@ -128,15 +141,48 @@ Result<TokenId> Session::next(std::span<const TokenId> tokens, const Sampling& s
   return sampled[0];
 }
 
+Result<TokenId> Session::decode(TokenId token, const Sampling& sampling) {
+  SEGUE_TRY_ASSIGN(const std::uint32_t sampled, decoder_->step(static_cast<std::uint32_t>(token),
+                                                               position_, settings(sampling)));
+  count_steps(1);
+  return static_cast<TokenId>(sampled);
+}
+
+void Session::count_steps(std::uint32_t steps) {
+  const ScheduleReport report = decoder_->executable().report();
+  last_step_.dispatches = report.dispatches;
+  last_step_.barriers = report.barriers;
+  last_step_.elision_rate =
+      1.0 - static_cast<double>(report.barriers) / std::max(report.dispatches, 1U);
+  position_ += steps;
+  sampled_token_.reset();
+}
+
+Result<> Session::continue_by(TokenId token, const Sampling& sampling, std::span<TokenId> sampled) {
+  SEGUE_TRY(check({&token, 1}));
+  if (!decoder_) {
+    return fail(ErrorCode::kInvalidState,
+                "The session records each token; only Decoding::kReplay lets the device advance.");
+  }
+  if (sampled.empty() || sampled.size() > context() - position_) {
+    return fail(ErrorCode::kInvalidArgument,
+                "{} tokens are asked for, but the context has room for 1 to {}.", sampled.size(),
+                context() - position_);
+  }
+  static_assert(sizeof(TokenId) == sizeof(std::uint32_t));
+  std::vector<std::uint32_t> ids(sampled.size());
+  SEGUE_TRY(decoder_->run(static_cast<std::uint32_t>(token), position_, settings(sampling), ids));
+  std::ranges::transform(ids, sampled.begin(),
+                         [](std::uint32_t id) { return static_cast<TokenId>(id); });
+  count_steps(static_cast<std::uint32_t>(sampled.size()));
+  return {};
+}
+
 void Session::record_sampling(const Sampling& sampling) {
   if (sampling.temperature == 0.0F) {
     return model_->ops().argmax(encoder_, logits_, sampled_);
   }
-  ops::SampleOptions options;
-  options.temperature = sampling.temperature;
-  options.top_k = sampling.top_k;
-  options.top_p = sampling.top_p;
-  options.seed = sampling.seed;
+  ops::SampleOptions options = sample_options(sampling);
   options.step = position_;
   model_->ops().sample(encoder_, logits_, sampled_, options);
 }

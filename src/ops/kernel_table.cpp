@@ -35,19 +35,20 @@ auto& slot(Table& table, DType type) {
   return table[static_cast<std::size_t>(type)];
 }
 template <class Table>
-Kernel& slot(Table& table, DType type, WeightLayout layout) {
+auto& slot(Table& table, DType type, WeightLayout layout) {
   return slot(table, type)[static_cast<std::size_t>(layout)];
 }
+
+struct Wanted {
+  Kernel* kernel;
+  std::string name;
+};
 
 }  // namespace
 
 Result<KernelTable> KernelTable::create(const Device& device, const Options& options) {
   const KernelLibrary& library = device.kernels();
   KernelTable table;
-  struct Wanted {
-    Kernel* kernel;
-    std::string name;
-  };
   std::vector<Wanted> wanted = {{&table.rms_norm, "rms_norm"},
                                 {&table.rms_norm_weighted, "rms_norm_weighted"},
                                 {&table.add, "add"},
@@ -59,6 +60,7 @@ Result<KernelTable> KernelTable::create(const Device& device, const Options& opt
                                 {&table.softmax, "softmax"},
                                 {&table.argmax, "argmax"},
                                 {&table.sample, "sample"}};
+  std::vector<Wanted> optional = {{&table.advance, "advance"}};
   for (const NamedType& cache : kCacheTypes) {
     wanted.push_back(
         {&slot(table.kv_append, cache.type), fmt::format("kv_append_{}", cache.suffix)});
@@ -68,6 +70,8 @@ Result<KernelTable> KernelTable::create(const Device& device, const Options& opt
   for (const NamedType& weight : kWeightTypes) {
     wanted.push_back(
         {&slot(table.embedding, weight.type), fmt::format("embedding_{}", weight.suffix)});
+    optional.push_back({&slot(table.embedding_token, weight.type),
+                        fmt::format("embedding_token_{}", weight.suffix)});
     const bool quantise = options.quantise_activations && is_quantised(weight.type);
     for (const NamedLayout& layout : kLayouts) {
       if (!has_layout(weight.type, layout.layout)) continue;
@@ -75,15 +79,19 @@ Result<KernelTable> KernelTable::create(const Device& device, const Options& opt
       const std::string form = fmt::format("{}{}", weight.suffix, layout.suffix);
       const std::string product = fmt::format("mat_vec_{}", form);
       if (!row_major && !library.contains(product)) continue;
-      const std::string quantised = product + "_int8";
-      wanted.push_back({&slot(table.mat_vec, weight.type, layout.layout),
-                        quantise && library.contains(quantised) ? quantised : product});
+      const bool int8 = quantise && library.contains(product + "_int8");
+      wanted.push_back(
+          {&slot(table.mat_vec, weight.type, layout.layout), int8 ? product + "_int8" : product});
       if (row_major) continue;
       wanted.push_back(
           {&slot(table.repack, weight.type, layout.layout), fmt::format("repack_{}", form)});
     }
   }
   for (const Wanted& want : wanted) {
+    SEGUE_TRY_ASSIGN(*want.kernel, library.get(want.name));
+  }
+  for (const Wanted& want : optional) {
+    if (!library.contains(want.name)) continue;
     SEGUE_TRY_ASSIGN(*want.kernel, library.get(want.name));
   }
   return table;

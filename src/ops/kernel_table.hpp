@@ -31,7 +31,11 @@ class KernelTable {
   ByType<ByLayout<Kernel>> mat_vec;
   ByType<ByLayout<Kernel>> repack;  ///< To a layout, from row-major.
 
-  /// Layouts other than row-major, and products that quantise activations, are there if the device
+  /// What only decoding uses; empty where the device lacks it.
+  Kernel advance;
+  ByType<Kernel> embedding_token;
+
+  /// Layouts other than row-major and products that quantise activations are there if the device
   /// has them.
   ///
   /// @error kNotFound  The device lacks another one.

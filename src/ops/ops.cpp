@@ -2,6 +2,7 @@
 #include "segue/ops.hpp"
 
 #include <cmath>
+#include <cstddef>
 
 #include "base/op_params.hpp"
 #include "ops/kernel_table.hpp"
@@ -52,6 +53,24 @@ void Ops::embedding(CommandEncoder& encoder, const Tensor& table, const Tensor& 
   }
   const base::EmbeddingParams params{y.rows, table.rows, table.columns};
   record(encoder, kernel, OpKind::kGather, {tokens.view, table.view, y.view}, params, y.rows);
+}
+
+void Ops::embedding_token(CommandEncoder& encoder, const Tensor& table, Scalar token,
+                          const Tensor& y) const {
+  constexpr const char* kName = "embedding_token";
+  const Kernel& kernel = at(kernels_->embedding_token, table.dtype);
+  if (!require(
+          encoder, static_cast<bool>(kernel),
+          "embedding_token: {}, for which the device has no kernel; tables are F32, F16, BF16, "
+          "Q8_0 or Q4_0.",
+          describe("table", table)) ||
+      !require_view(encoder, kName, "table", table) ||
+      !require_tensor(encoder, kName, "y", y, DType::kF32, 1, table.columns)) {
+    return;
+  }
+  const base::EmbeddingTokenParams params{token.value, table.rows, table.columns};
+  record(encoder, kernel, OpKind::kGather, {table.view, y.view}, params, 1,
+         Slots().add(token, offsetof(base::EmbeddingTokenParams, token), table.rows - 1));
 }
 
 void Ops::rms_norm(CommandEncoder& encoder, const Tensor& x, const Tensor& y, float epsilon) const {
@@ -132,26 +151,28 @@ void Ops::rope(CommandEncoder& encoder, const Tensor& x, const Tensor& y,
     return;
   }
   const std::uint32_t heads = x.columns / size;
-  const base::RopeParams params{x.rows, heads, size, rotated, options.position, options.base};
+  const base::RopeParams params{x.rows, heads, size, rotated, options.position.value, options.base};
   const Kernel& kernel =
       options.pairs == RopePairs::kInterleaved ? kernels_->rope_interleaved : kernels_->rope_neox;
-  record(encoder, kernel, OpKind::kRope, {x.view, y.view}, params, x.rows * heads);
+  record(encoder, kernel, OpKind::kRope, {x.view, y.view}, params, x.rows * heads,
+         Slots().add(options.position, offsetof(base::RopeParams, position)));
 }
 
 void Ops::kv_append(CommandEncoder& encoder, const Tensor& x, const Tensor& cache,
-                    std::uint32_t position) const {
+                    Scalar position) const {
   const Kernel& kernel = at(kernels_->kv_append, cache.dtype);
   if (!require(encoder, static_cast<bool>(kernel), "kv_append: {}, but a cache is F32 or F16.",
                describe("cache", cache)) ||
       !require_view(encoder, "kv_append", "cache", cache) ||
       !require_tensor(encoder, "kv_append", "x", x, DType::kF32, x.rows, cache.columns) ||
-      !require(encoder, position <= cache.rows && x.rows <= cache.rows - position,
-               "kv_append: rows {} to {} are written, but the cache has {}.", position,
-               std::uint64_t{position} + x.rows, cache.rows)) {
+      !require(encoder, position.value <= cache.rows && x.rows <= cache.rows - position.value,
+               "kv_append: rows {} to {} are written, but the cache has {}.", position.value,
+               std::uint64_t{position.value} + x.rows, cache.rows)) {
     return;
   }
-  const base::KvAppendParams params{x.rows, x.columns, position};
-  record(encoder, kernel, OpKind::kKvAppend, {x.view, cache.view}, params, x.rows);
+  const base::KvAppendParams params{x.rows, x.columns, position.value};
+  record(encoder, kernel, OpKind::kKvAppend, {x.view, cache.view}, params, x.rows,
+         Slots().add(position, offsetof(base::KvAppendParams, position), cache.rows - x.rows));
 }
 
 void Ops::attention(CommandEncoder& encoder, const Tensor& q, const Tensor& keys,
@@ -167,11 +188,12 @@ void Ops::attention(CommandEncoder& encoder, const Tensor& q, const Tensor& keys
   }
   const std::uint32_t heads = q.columns / size;
   const std::uint32_t kv_heads = keys.columns / size;
+  const std::uint32_t position = options.position.value;
   if (!require(encoder, kv_heads != 0 && heads % kv_heads == 0,
                "attention: {} query heads do not share {} key heads evenly.", heads, kv_heads) ||
-      !require(encoder, options.position < keys.rows && q.rows <= keys.rows - options.position,
+      !require(encoder, position < keys.rows && q.rows <= keys.rows - position,
                "attention: {} tokens from position {} on need {} rows, but the cache has {}.",
-               q.rows, options.position, std::uint64_t{options.position} + q.rows, keys.rows) ||
+               q.rows, position, std::uint64_t{position} + q.rows, keys.rows) ||
       !require_view(encoder, "attention", "keys", keys) ||
       !require_tensor(encoder, "attention", "values", values, keys.dtype, keys.rows,
                       keys.columns) ||
@@ -181,9 +203,11 @@ void Ops::attention(CommandEncoder& encoder, const Tensor& q, const Tensor& keys
   }
   const float scale =
       options.scale != 0.0F ? options.scale : 1.0F / std::sqrt(static_cast<float>(size));
-  const base::AttentionParams params{q.rows, heads, kv_heads, size, options.position, scale};
-  record(encoder, kernel, OpKind::kSdpa, {q.view, keys.view, values.view, y.view}, params,
-         q.rows * heads);
+  const base::AttentionParams params{q.rows, heads, kv_heads, size, position, scale};
+  record(
+      encoder, kernel, OpKind::kSdpa, {q.view, keys.view, values.view, y.view}, params,
+      q.rows * heads,
+      Slots().add(options.position, offsetof(base::AttentionParams, position), keys.rows - q.rows));
 }
 
 void Ops::softmax(CommandEncoder& encoder, const Tensor& x, const Tensor& y) const {
@@ -216,16 +240,31 @@ void Ops::sample(CommandEncoder& encoder, const Tensor& logits, const Tensor& to
                "sample: top_p is {}; it must be from 0 to 1.", options.top_p)) {
     return;
   }
-  const base::SampleParams params{logits.rows,
-                                  logits.columns,
-                                  options.top_k,
-                                  options.top_p,
-                                  options.temperature,
-                                  static_cast<std::uint32_t>(options.seed),
-                                  static_cast<std::uint32_t>(options.seed >> 32),
-                                  options.step};
-  record(encoder, kernels_->sample, OpKind::kSample, {logits.view, tokens.view}, params,
-         logits.rows);
+  const SampleSettings settings = options.settings();
+  const base::SampleParams params{logits.rows,        logits.columns,       settings.top_k,
+                                  settings.top_p,     settings.temperature, settings.seed_low,
+                                  settings.seed_high, options.step.value};
+  static_assert(offsetof(base::SampleParams, step) - offsetof(base::SampleParams, top_k) ==
+                sizeof(SampleSettings));
+  record(
+      encoder, kernels_->sample, OpKind::kSample, {logits.view, tokens.view}, params, logits.rows,
+      Slots()
+          .add(options.settings_slot, offsetof(base::SampleParams, top_k), sizeof(SampleSettings))
+          .add(options.step, offsetof(base::SampleParams, step)));
+}
+
+void Ops::advance(CommandEncoder& encoder, const Tensor& token, const Tensor& state,
+                  const Tensor& ring) const {
+  if (!require(encoder, static_cast<bool>(kernels_->advance),
+               "advance: the device has no kernel for it.") ||
+      !require(encoder, ring.columns != 0, "advance: the ring has 0 slots; it takes at least 1.") ||
+      !require_tensor(encoder, "advance", "token", token, DType::kU32, 1, 1) ||
+      !require_tensor(encoder, "advance", "state", state, DType::kU32, 1, 2) ||
+      !require_tensor(encoder, "advance", "ring", ring, DType::kU32, 1, ring.columns)) {
+    return;
+  }
+  record(encoder, kernels_->advance, OpKind::kOther, {token.view, state.view, ring.view},
+         base::AdvanceParams{ring.columns}, 1);
 }
 
 WeightLayout Ops::preferred_layout(DType type) const {

@@ -11,6 +11,7 @@
 
 #include "segue/encoder.hpp"
 #include "segue/kernel.hpp"
+#include "segue/ops.hpp"
 #include "segue/tensor.hpp"
 
 // What every operation does around its kernel: check shapes, size the grid, append. Nothing is
@@ -65,14 +66,38 @@ inline bool require_tensor(CommandEncoder& encoder, const char* op, const char* 
   return check_tensor(encoder, op, name, tensor, dtype, rows, columns);
 }
 
+/// Slots of an operation's inline bytes.
+class Slots {
+ public:
+  Slots() = default;
+  /// The slot of a number at `offset_bytes` of the parameters, if it is one.
+  Slots& add(const Scalar& scalar, std::size_t offset_bytes, std::uint32_t max = UINT32_MAX) {
+    return add(scalar.slot, offset_bytes, sizeof(std::uint32_t), max);
+  }
+  Slots& add(std::string_view name, std::size_t offset_bytes, std::size_t size_bytes,
+             std::uint32_t max = UINT32_MAX) {
+    if (!name.empty()) {
+      entries_[count_++] = {name, static_cast<std::uint32_t>(offset_bytes),
+                            static_cast<std::uint32_t>(size_bytes), max};
+    }
+    return *this;
+  }
+  [[nodiscard]] std::span<const BytesSlot> all() const { return {entries_, count_}; }
+
+ private:
+  BytesSlot entries_[2];
+  std::size_t count_ = 0;
+};
+
 /// Appends a dispatch whose last argument is `params`, over as many groups as `items` take.
 template <class Params>
 void record(CommandEncoder& encoder, const Kernel& kernel, OpKind op,
-            std::initializer_list<KernelArg> views, const Params& params, std::uint32_t items) {
+            std::initializer_list<KernelArg> views, const Params& params, std::uint32_t items,
+            const Slots& slots = {}) {
   KernelArg args[8];
   std::size_t count = 0;
   for (const KernelArg& view : views) args[count++] = view;
-  args[count++] = KernelArg::bytes(params);
+  args[count++] = KernelArg::bytes(params, slots.all());
   const std::uint32_t per_group = kernel.signature().items_per_group;
   const std::uint32_t group_count =
       per_group == 1 ? items

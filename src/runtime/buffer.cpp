@@ -43,6 +43,10 @@ HostAccess Buffer::host_access() const {
   return state_ == nullptr ? HostAccess::kNone : state_->host_access;
 }
 
+bool Buffer::is_transient() const { return state_ != nullptr && state_->transient; }
+
+bool Buffer::is_backed() const { return state_ != nullptr && state_->backed.load(); }
+
 NativeHandle Buffer::native_handle() const {
   if (state_ == nullptr) return {};
   NativeHandle handle;
@@ -63,6 +67,11 @@ Result<BufferView> Buffer::view(std::uint64_t offset_bytes, std::uint64_t size_b
   }
   SEGUE_TRY(check_part(offset_bytes, size_bytes, state_->size_bytes, *state_, Parent::kBuffer));
   return BufferView(*this, offset_bytes, size_bytes);
+}
+
+AccessRange BufferView::range(Access access) const {
+  if (!buffer_) return {};
+  return buffer_.state()->range(offset_bytes_, size_bytes_, access);
 }
 
 Result<BufferView> BufferView::subview(std::uint64_t offset_bytes, std::uint64_t size_bytes) const {
@@ -91,13 +100,14 @@ Result<MappedBytes> map_view(const BufferView& view, bool writable, WaitMode mod
   if (state == nullptr) {
     return base::fail(ErrorCode::kInvalidState, "The view is empty, so it has no bytes to map.");
   }
+  if (state->host_access != HostAccess::kNone) SEGUE_TRY(ensure_backed(*state));
   if (state->host_access == HostAccess::kNone || state->host == nullptr) {
     return base::fail(
         ErrorCode::kUnsupported,
         "The memory of {} has no host access; Device::upload and Device::download copy its bytes.",
         describe(*state));
   }
-  if (writable && !state->writable) {
+  if (writable && state->imported && !state->writable) {
     return base::fail(
         ErrorCode::kInvalidArgument,
         "The memory of {} is imported for reading only and cannot be mapped for writing.",

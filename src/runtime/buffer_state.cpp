@@ -2,6 +2,7 @@
 #include "runtime/buffer_state.hpp"
 
 #include <bit>
+#include <cassert>
 #include <cstring>
 
 #include "base/fail.hpp"
@@ -20,8 +21,10 @@ base::Ref<BufferState> make_state(const std::shared_ptr<DeviceCore>& core,
   state->core = core;
   state->allocation = std::move(memory);
   state->size_bytes = size_bytes;
-  state->host = state->allocation->host;
-  state->native = state->allocation->native;
+  if (state->allocation != nullptr) {
+    state->host = state->allocation->host;
+    state->native = state->allocation->native;
+  }
   state->label = label;
   state->index = core->storage_indices.take();
   return state;
@@ -45,6 +48,12 @@ Result<BufferState*> check_transfer(const DeviceCore& core, const BufferView& vi
                       "The view of {} has {} bytes but the host side of the {} has {}.",
                       describe(*state), view.size_bytes(), verb, host_bytes);
   }
+  if (state->transient) {
+    return base::fail(ErrorCode::kInvalidArgument,
+                      "The content of {} is transient, so there is nothing to {}.",
+                      describe(*state), verb);
+  }
+  SEGUE_TRY(ensure_backed(*state));
   // A backend whose memory the host does not see needs a staging copy here; none of the present
   // ones does.
   if (state->host == nullptr) {
@@ -61,7 +70,8 @@ Result<BufferState*> check_transfer(const DeviceCore& core, const BufferView& vi
 void BufferState::destroy() noexcept {
   if (memory != MemoryId::kNone) core->memories.remove(*this, alias_token);
   core->storage_indices.give_back(index);
-  if (!imported) core->used_bytes.fetch_sub(size_bytes, std::memory_order_relaxed);
+  if (!imported && !whole && backed.load())
+    core->used_bytes.fetch_sub(size_bytes, std::memory_order_relaxed);
   delete this;
 }
 
@@ -78,18 +88,54 @@ Result<Buffer> create_buffer(const std::shared_ptr<DeviceCore>& core, const Buff
                       "The size given for {} is {} bytes but Limits::max_buffer_bytes is {}.",
                       describe_buffer(desc.label), desc.size_bytes, limit);
   }
-  hal::MemoryRequest request;
-  request.size_bytes = desc.size_bytes;
-  request.host_access = desc.host_access != HostAccess::kNone;
-  request.zero = !desc.uninitialised;
-  request.label = desc.label;
-  SEGUE_TRY_ASSIGN(std::unique_ptr<hal::Memory> memory, core->hal().allocate(request));
-
-  base::Ref<BufferState> state = make_state(core, std::move(memory), desc.size_bytes, desc.label);
-  core->used_bytes.fetch_add(desc.size_bytes, std::memory_order_relaxed);
-  state->host_access = desc.host_access;
+  base::Ref<BufferState> state = make_state(core, nullptr, desc.size_bytes, desc.label);
+  state->backed.store(false);
+  state->zeroed = !desc.uninitialised;
+  state->transient = desc.transient;
+  state->host_access = desc.transient ? HostAccess::kNone : desc.host_access;
   core->memories.add_allocation(*state);
+  if (!desc.deferred && !desc.transient) SEGUE_TRY(ensure_backed(*state));
   return Buffer(state.get());
+}
+
+Buffer create_part(const Buffer& whole, std::uint64_t offset, const BufferDesc& desc) {
+  BufferState& owner = *whole.state();
+  assert(!owner.whole && !owner.backed.load());
+  assert(offset <= owner.size_bytes && desc.size_bytes <= owner.size_bytes - offset);
+  base::Ref<BufferState> state = make_state(owner.core, nullptr, desc.size_bytes, desc.label);
+  state->backed.store(false);
+  state->whole = base::Ref<BufferState>(&owner);
+  state->native_offset = offset;
+  state->host_access = desc.host_access;
+  owner.core->memories.add_part(*state, owner, offset);
+  return Buffer(state.get());
+}
+
+Result<> ensure_backed(BufferState& state) {
+  if (state.backed.load(std::memory_order_acquire)) [[likely]]
+    return {};
+  if (state.whole) SEGUE_TRY(ensure_backed(*state.whole));
+  DeviceCore& core = *state.core;
+  const std::lock_guard lock(core.backing_mutex);
+  if (state.backed.load(std::memory_order_relaxed)) return {};
+  if (state.whole) {
+    const BufferState& whole = *state.whole;
+    if (whole.host != nullptr) core.memories.set_address(state, whole.host + state.native_offset);
+    state.native = whole.native;
+    state.backed.store(true, std::memory_order_release);
+    return {};
+  }
+  hal::MemoryRequest request;
+  request.size_bytes = state.size_bytes;
+  request.host_access = state.host_access != HostAccess::kNone;
+  request.zero = state.zeroed;
+  request.label = state.label;
+  SEGUE_TRY_ASSIGN(state.allocation, core.hal().allocate(request));
+  core.memories.set_address(state, state.allocation->host);
+  state.native = state.allocation->native;
+  core.used_bytes.fetch_add(state.size_bytes, std::memory_order_relaxed);
+  state.backed.store(true, std::memory_order_release);
+  return {};
 }
 
 Result<Buffer> import_buffer(const std::shared_ptr<DeviceCore>& core, std::byte* data,
@@ -165,7 +211,7 @@ Result<> upload(DeviceCore& core, const BufferView& destination, std::span<const
                 WaitMode mode) {
   SEGUE_TRY_ASSIGN(BufferState* const state,
                    check_transfer(core, destination, source.size(), "upload"));
-  if (!state->writable) {
+  if (state->imported && !state->writable) {
     return base::fail(ErrorCode::kInvalidArgument,
                       "The memory of {} is imported for reading only and takes no upload.",
                       describe(*state));

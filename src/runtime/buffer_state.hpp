@@ -19,7 +19,12 @@ struct BufferState final : ir::Storage {
   HostAccess host_access = HostAccess::kReadWrite;
   bool writable = true;  ///< By kernels.
   bool imported = false;
+  bool zeroed = true;  ///< What a deferred allocation asks for.
+  /// Whether there is memory: not for a deferred buffer that nobody has used yet.
+  std::atomic<bool> backed{true};
   std::uint64_t alias_token = 0;  ///< Of an import, as ImportOptions gave it.
+  /// Whose bytes these are from `native_offset` on, where this buffer has no memory of its own.
+  base::Ref<BufferState> whole;
   /// How often the host maps or copies the buffer now, for reading and for writing. A commit that
   /// conflicts is refused: it has to look after it registered, for the host counts itself before it
   /// looks at what is registered.
@@ -34,6 +39,15 @@ struct BufferState final : ir::Storage {
 /// @error as Device::create_buffer.
 [[nodiscard]] Result<Buffer> create_buffer(const std::shared_ptr<DeviceCore>& core,
                                            const BufferDesc& desc);
+/// A buffer over bytes of `whole`, which has no memory yet; the two conflict where they overlap.
+///
+/// @param desc  Host access, label and size; the rest is without meaning.
+/// @pre   The bytes are within `whole`, which is deferred and no part itself.
+[[nodiscard]] Buffer create_part(const Buffer& whole, std::uint64_t offset, const BufferDesc& desc);
+/// Gives a deferred buffer its memory, if it has none yet. Thread-safe.
+///
+/// @error kOutOfMemory, or what else Device::create_buffer returns.
+[[nodiscard]] Result<> ensure_backed(BufferState& state);
 /// @error as Device::import_host_memory.
 [[nodiscard]] Result<Buffer> import_buffer(const std::shared_ptr<DeviceCore>& core, std::byte* data,
                                            std::uint64_t size_bytes, const ImportOptions& options);

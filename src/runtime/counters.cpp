@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "segue/counters.hpp"
 
+#include <algorithm>
 #include <array>
 #include <utility>
 
@@ -58,6 +59,34 @@ void CounterSet::add(const Counters& delta) {
 Counters CounterSet::read() const { return load(atomics_); }
 
 void CounterSet::reset() { clear(atomics_); }
+
+void LabelTimes::add(const DispatchTime& time) {
+  const std::lock_guard lock(mutex_);
+  LabelTime& sum = times_[time.label];
+  const double seconds = time.elapsed_seconds();
+  sum.min_seconds = sum.count == 0 ? seconds : std::min(sum.min_seconds, seconds);
+  sum.max_seconds = std::max(sum.max_seconds, seconds);
+  sum.total_seconds += seconds;
+  ++sum.count;
+}
+
+std::vector<LabelTime> LabelTimes::read() const {
+  std::vector<LabelTime> times;
+  {
+    const std::lock_guard lock(mutex_);
+    for (const auto& [label, time] : times_) {
+      times.push_back(time);
+      times.back().label = label;
+    }
+  }
+  std::ranges::sort(times, std::ranges::greater(), &LabelTime::total_seconds);
+  return times;
+}
+
+void LabelTimes::reset() {
+  const std::lock_guard lock(mutex_);
+  times_.clear();
+}
 
 }  // namespace runtime
 

@@ -98,6 +98,10 @@ Counters Device::counters() const { return state_->core()->counters.read(); }
 
 void Device::reset_counters() const { state_->core()->counters.reset(); }
 
+std::vector<LabelTime> Device::label_times() const { return state_->core()->label_times.read(); }
+
+void Device::reset_label_times() const { state_->core()->label_times.reset(); }
+
 void Device::set_error_handler(ErrorHandler handler) const {
   state_->core()->set_error_handler(std::move(handler));
 }

@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -54,6 +55,18 @@ class CounterSet {
   Atomics atomics_;
 };
 
+/// Device time by label, summed up as submissions complete. Thread-safe.
+class LabelTimes {
+ public:
+  void add(const DispatchTime& time);
+  [[nodiscard]] std::vector<LabelTime> read() const;
+  void reset();
+
+ private:
+  mutable std::mutex mutex_;
+  std::map<std::string, LabelTime> times_;
+};
+
 /// What buffers need of their device: no queue and no thread, so that the last buffer may go on any
 /// thread, a queue's own included. Thread-safe.
 class DeviceCore {
@@ -66,9 +79,11 @@ class DeviceCore {
   [[nodiscard]] const ResolvedOptions& options() const { return options_; }
 
   CounterSet counters;
+  LabelTimes label_times;
   base::IndexAllocator storage_indices;
   std::atomic<std::uint64_t> used_bytes{0};
   MemoryMap memories;
+  std::mutex backing_mutex;  ///< Of those who give deferred buffers their memory.
   const base::Logger log;
 
   void set_error_handler(ErrorHandler handler);
@@ -103,9 +118,9 @@ class DeviceCore {
                                          std::string_view label);
   /// Whether an unfinished submission uses the storage in any way.
   [[nodiscard]] bool in_use(const ir::Storage& storage);
-  /// Unfinished submissions that conflict with `list`, appended to `conflicts` in the order of
+  /// Unfinished submissions that conflict with `resources`, appended to `conflicts` in the order of
   /// submission.
-  void find_conflicts(const ir::CommandList& list,
+  void find_conflicts(std::span<const ir::ResourceUse> resources,
                       std::vector<base::Ref<SubmissionState>>& conflicts);
   /// The serial below which every submission has completed.
   [[nodiscard]] std::uint64_t completed_below();

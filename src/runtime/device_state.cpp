@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/fail.hpp"
+#include "runtime/buffer_state.hpp"
 #include "runtime/kernel_library.hpp"
 #include "runtime/residency_state.hpp"
 
@@ -52,17 +53,18 @@ Result<> DeviceState::submit(const base::Ref<SubmissionState>& recording, unsign
   while (core_->in_flight_count() >= core_->hal().limits().max_submissions_in_flight)
     core_->wait_for_oldest();
 
-  core_->find_conflicts(recording->list, recording->predecessors);
+  for (const ir::ResourceUse& use : recording->resources())
+    SEGUE_TRY(ensure_backed(static_cast<BufferState&>(*use.storage)));
+  core_->find_conflicts(recording->resources(), recording->predecessors);
   Counters delta;
   delta.boundary_waits = recording->predecessors.size();
-  delta.dispatches_executed = recording->recorded_plan.order.size();
+  delta.dispatches_executed = recording->plan->order.size();
   // A queue runs its submissions in order; only other queues must be waited for.
   std::erase_if(recording->predecessors, [queue](const base::Ref<SubmissionState>& earlier) {
     return earlier->queue_index == queue;
   });
   for (const auto& earlier : recording->predecessors) recording->wait_list.push_back(earlier.get());
   recording->waits = recording->wait_list;
-  recording->plan = &recording->recorded_plan;
   recording->time_barriers = core_->options().profile_barriers;
   recording->waited_for = wait_at_once;
   recording->queue_index = queue;

@@ -40,13 +40,13 @@ void CommandEncoder::dispatch_indirect(const Kernel& kernel, std::span<const Ker
                                        const DispatchOptions& options) {
   state_->dispatch_indirect(kernel.impl(), args, group_counts, bound, options);
 }
-void CommandEncoder::fill(const BufferView& destination, std::byte value) {
+void CommandEncoder::fill(const KernelArg& destination, std::byte value) {
   state_->fill(destination, value);
 }
-void CommandEncoder::copy(const BufferView& source, const BufferView& destination) {
+void CommandEncoder::copy(const KernelArg& source, const KernelArg& destination) {
   state_->copy(source, destination);
 }
-void CommandEncoder::upload(const BufferView& destination, std::span<const std::byte> source) {
+void CommandEncoder::upload(const KernelArg& destination, const KernelArg& source) {
   state_->upload(destination, source);
 }
 void CommandEncoder::native(std::span<const BufferView> reads, std::span<const BufferView> writes,
@@ -88,6 +88,15 @@ void CommandEncoder::pop_label() { state_->pop_label(); }
 
 void CommandEncoder::start_capture() { state_->start_capture(); }
 bool CommandEncoder::is_capturing() const { return state_->is_capturing(); }
+void CommandEncoder::encode_node(const Graph& graph, std::size_t index) {
+  state_->encode_node(graph, index);
+}
+void CommandEncoder::encode_sequential(const Graph& graph) { state_->encode_sequential(graph); }
+void CommandEncoder::encode_with_barriers(const Graph& graph,
+                                          std::span<const std::uint32_t> order) {
+  state_->encode_with_barriers(graph, order);
+}
+
 Result<Graph> CommandEncoder::take_capture() { return state_->take_capture(); }
 
 Result<> CommandEncoder::status() const { return state_->status(); }

@@ -93,6 +93,7 @@ void EncoderState::start_command(ir::Command& command, ir::CommandKind kind,
   command.first_range = list.range_total();
   command.first_shared = list.shared_total();
   command.scope = scope();
+  building_arguments_begin_ = command.first_argument;
   if (!label.empty()) command.label = current_->list->add_name(label);
   building_label_ = command.label;
 }
@@ -103,174 +104,15 @@ ir::Command EncoderState::new_command(ir::CommandKind kind) {
   return command;
 }
 
-void EncoderState::append(const ir::Command& command) {
+void EncoderState::append(const ir::Command& command, bool infer) {
   ir::CommandList& list = *current_->list;
   list.append(command);
   building_label_ = ir::NameId::kNone;
-  current_->planner.append(list, static_cast<std::uint32_t>(list.size() - 1), *current_->plan);
+  current_->planner.append(list, static_cast<std::uint32_t>(list.size() - 1), *current_->plan,
+                           infer);
   if (command.kind == ir::CommandKind::kBarrier) return;
   current_->unannotated += command.unannotated ? 1 : 0;
   ++unflushed_dispatches_;
-}
-
-// Commands other than dispatches.
-
-bool EncoderState::add_plain_view(const BufferView& view, Access access, std::string_view role) {
-  if (!check_usable(view.buffer().state(), access, role)) return false;
-  current_->list->add_view(*view.buffer().state(), view.offset_bytes(), view.size_bytes(), access);
-  return true;
-}
-
-void EncoderState::fill(const BufferView& destination, std::byte value) {
-  if (!ready()) return;
-  ir::Command command = new_command(ir::CommandKind::kFill);
-  command.op = OpKind::kFill;
-  command.fill_byte = static_cast<std::uint8_t>(value);
-  command.argument_count = 1;
-  if (add_plain_view(destination, Access::kWrite, "destination of a fill")) append(command);
-}
-
-void EncoderState::copy(const BufferView& source, const BufferView& destination) {
-  if (!ready()) return;
-  ir::Command command = new_command(ir::CommandKind::kCopy);
-  command.op = OpKind::kCopy;
-  command.argument_count = 2;
-  if (source.size_bytes() != destination.size_bytes()) {
-    return refuse("A copy has a source of {} bytes and a destination of {}; they must agree.",
-                  source.size_bytes(), destination.size_bytes());
-  }
-  if (!add_plain_view(source, Access::kRead, "source of a copy") ||
-      !add_plain_view(destination, Access::kWrite, "destination of a copy")) {
-    return;
-  }
-  const AccessRange from =
-      source.buffer().state()->range(source.offset_bytes(), source.size_bytes(), Access::kRead);
-  const AccessRange to = destination.buffer().state()->range(
-      destination.offset_bytes(), destination.size_bytes(), Access::kWrite);
-  if (conflicts(from, to)) {
-    return refuse(
-        "A copy reads bytes {} to {} and writes bytes {} to {} of the same memory; they must not "
-        "overlap.",
-        from.begin, from.end, to.begin, to.end);
-  }
-  append(command);
-}
-
-void EncoderState::upload(const BufferView& destination, std::span<const std::byte> source) {
-  if (!ready()) return;
-  ir::Command command = new_command(ir::CommandKind::kUpload);
-  command.op = OpKind::kCopy;
-  command.argument_count = 2;
-  if (source.size() != destination.size_bytes()) {
-    return refuse("An upload brings {} bytes for a destination of {}; they must agree.",
-                  source.size(), destination.size_bytes());
-  }
-  if (!add_plain_view(destination, Access::kWrite, "destination of an upload")) return;
-  current_->list->add_bytes(source);
-  append(command);
-}
-
-void EncoderState::native(std::span<const BufferView> reads, std::span<const BufferView> writes,
-                          NativeRecorder record) {
-  if (!ready()) return;
-  ir::Command command = new_command(ir::CommandKind::kNative);
-  if (!record) return refuse("A native callback is empty; it needs a function.");
-  if (reads.size() + writes.size() > limits_->max_arguments) {
-    return refuse("A native callback declares {} views; this device takes at most {}.",
-                  reads.size() + writes.size(), limits_->max_arguments);
-  }
-  for (const BufferView& view : reads) {
-    if (!add_plain_view(view, Access::kRead, "view of a native callback")) return;
-  }
-  for (const BufferView& view : writes) {
-    if (!add_plain_view(view, Access::kWrite, "view of a native callback")) return;
-  }
-  command.argument_count = static_cast<std::uint8_t>(reads.size() + writes.size());
-  command.native_callback = current_->list->add_native_callback(
-      [record = std::move(record)](const ir::NativeContext& context) {
-        const DeviceThreadScope scope;
-        record(context.object);
-      });
-  append(command);
-}
-
-// Barriers and footprints.
-
-void EncoderState::memory_barrier() {
-  if (!ready()) return;
-  append(new_command(ir::CommandKind::kBarrier));
-}
-
-void EncoderState::barrier_between(std::span<const BufferView> reads,
-                                   std::span<const BufferView> writes) {
-  if (!ready()) return;
-  scratch_ranges_.clear();
-  const auto gather = [&](std::span<const BufferView> views, Access access) {
-    for (const BufferView& view : views) {
-      if (!check_usable(view.buffer().state(), access, "range of barrier_between()")) return false;
-      scratch_ranges_.push_back(
-          view.buffer().state()->range(view.offset_bytes(), view.size_bytes(), access));
-    }
-    return true;
-  };
-  if (!gather(reads, Access::kRead) || !gather(writes, Access::kWrite)) return;
-  const bool placed =
-      current_->planner.barrier_between(*current_->list, scratch_ranges_, *current_->plan);
-  // In a graph the barrier must outlive the plan, so it becomes a node; the planner has it already.
-  if (placed && is_capturing()) current_->list->append(new_command(ir::CommandKind::kBarrier));
-  set_pending_ranges(reads, writes);
-}
-
-void EncoderState::set_pending_ranges(std::span<const BufferView> reads,
-                                      std::span<const BufferView> writes) {
-  if (!ready()) return;
-  pending_reads_.assign(reads.begin(), reads.end());
-  pending_writes_.assign(writes.begin(), writes.end());
-}
-
-void EncoderState::fill_missing_ranges(std::span<const BufferView> reads,
-                                       std::span<const BufferView> writes) {
-  if (!ready()) return;
-  if (!is_capturing()) {
-    return refuse(ErrorCode::kInvalidState,
-                  "Missing ranges can be filled in while capturing only.");
-  }
-  ir::CommandList& list = *current_->list;
-  const std::span<ir::Command> commands = list.mutable_commands();
-  std::size_t index = commands.size();
-  while (index > 0 && !commands[index - 1].is_dispatch()) --index;
-  if (index == 0)
-    return refuse(ErrorCode::kInvalidState,
-                  "The capture has no dispatch whose ranges could be filled in.");
-  ir::Command& command = commands[--index];
-  if (!command.unannotated) return;  // the signature or the dispatch says it all
-
-  const std::vector<ir::Argument> own(list.explicit_ranges(command).begin(),
-                                      list.explicit_ranges(command).end());
-  std::uint16_t read_count = 0, write_count = 0;
-  const auto keep_or_add = [&](bool keep, Access access, std::span<const BufferView> views,
-                               std::uint16_t& count) {
-    if (!keep) return add_explicit_ranges(views, access, count);
-    for (const ir::Argument& range : own) {
-      if (range.access != access) continue;
-      list.add_explicit_range(*range.storage, range.offset, range.size, access);
-      ++count;
-    }
-  };
-  keep_or_add(command.explicit_reads || reads.empty(), Access::kRead, reads, read_count);
-  keep_or_add(command.explicit_writes || writes.empty(), Access::kWrite, writes, write_count);
-  if (error_) return;
-  list.set_explicit_ranges(static_cast<std::uint32_t>(index), read_count, write_count);
-  command.explicit_reads |= !reads.empty();
-  command.explicit_writes |= !writes.empty();
-  if (command.explicit_reads && command.explicit_writes) {
-    command.unannotated = false;
-    --current_->unannotated;
-  }
-}
-
-void EncoderState::set_op_kind(OpKind kind) {
-  if (ready()) pending_op_ = kind;
 }
 
 // Labels.
@@ -323,9 +165,16 @@ void EncoderState::set_argument(std::uint32_t index, const KernelArg& arg) {
   bound.arg = arg;
   if (arg.kind() == KernelArg::Kind::kBytes) {
     bound.bytes.assign(arg.data(), arg.data() + arg.size());
-    bound.arg = KernelArg::bytes(bound.bytes);
+    bound.slots.assign(arg.bytes_slots().begin(), arg.bytes_slots().end());
+    bound.names.clear();
+    for (const BytesSlot& slot : bound.slots) bound.names.emplace_back(slot.name);
+    for (std::size_t i = 0; i < bound.slots.size(); ++i) bound.slots[i].name = bound.names[i];
+    bound.arg = KernelArg::bytes(bound.bytes, bound.slots);
   } else {
     bound.buffer = Buffer(arg.state());
+    if (!arg.has_slots()) return;
+    bound.names.assign(1, std::string(arg.view_slot()));
+    bound.arg = arg.with_slot_name(bound.names.front());
   }
 }
 
@@ -357,7 +206,7 @@ void EncoderState::start_capture() {
   if (!ready()) return;
   if (is_capturing())
     return refuse(ErrorCode::kInvalidState, "A capture is started while another one is open.");
-  capture_ = std::make_shared<GraphState>();
+  capture_ = std::make_shared<GraphState>(device_->core());
   capture_->mode = capture_mode_;
   captured_.list = &capture_->list;
   captured_.plan = &capture_plan_;
@@ -404,6 +253,8 @@ Result<Submission> EncoderState::commit(std::string_view label, bool wait_at_onc
   direct_.planner.finish(submission->list, submission->recorded_plan);
   const graph::PlanCounts& counts = direct_.planner.counts();
   submission->label.assign(label);
+  submission->plan = &submission->recorded_plan;
+  submission->time_commands = device_->core()->options().profile;
   SEGUE_TRY(device_->submit(submission, queue_, wait_at_once));
   Counters delta;
   delta.barriers_inferred = counts.inferred;
@@ -436,20 +287,7 @@ std::vector<BarrierInfo> EncoderState::barriers() const {
   if (phase_ == Phase::kCommitted) return infos;
   const ir::CommandList& list = *current_->list;
   for (std::size_t i = 0; i < current_->plan->barriers.size(); ++i) {
-    const ir::PlannedBarrier barrier = graph::explain(*current_->plan, i);
-    BarrierInfo info;
-    info.requested = barrier.reason == ir::BarrierReason::kRequested;
-    info.hazard = barrier.hazard;
-    info.earlier = barrier.earlier;
-    info.later = barrier.later;
-    info.range = barrier.range;
-    info.earlier_label = list.label_path(list.commands()[barrier.earlier]);
-    if (barrier.later < list.size())
-      info.later_label = list.label_path(list.commands()[barrier.later]);
-    for (const ir::ResourceUse& use : list.resources()) {
-      if (use.storage->memory == barrier.range.memory) info.buffer_label = use.storage->label;
-    }
-    infos.push_back(std::move(info));
+    infos.push_back(describe_barrier(list, graph::explain(*current_->plan, i)));
   }
   return infos;
 }

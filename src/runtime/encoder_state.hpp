@@ -13,19 +13,14 @@
 
 #include "graph/direct_planner.hpp"
 #include "ir/command_list.hpp"
+#include "ir/list_copier.hpp"
 #include "ir/plan.hpp"
 #include "runtime/device_state.hpp"
+#include "runtime/graph_state.hpp"
 #include "runtime/submission_state.hpp"
 #include "segue/encoder.hpp"
 
 namespace segue::runtime {
-
-/// What a capture leaves: an immutable command list.
-class GraphState {
- public:
-  ir::CommandList list;
-  BarrierMode mode = BarrierMode::kAutomatic;
-};
 
 /// A command list that is being recorded, and its plan so far. Direct encoding and capture differ
 /// only in where the list lives and what becomes of it.
@@ -50,9 +45,9 @@ class EncoderState {
   void dispatch_indirect(ir::Kernel* kernel, std::span<const KernelArg> args,
                          const BufferView& group_counts, Extent3 bound,
                          const DispatchOptions& options);
-  void fill(const BufferView& destination, std::byte value);
-  void copy(const BufferView& source, const BufferView& destination);
-  void upload(const BufferView& destination, std::span<const std::byte> source);
+  void fill(const KernelArg& destination, std::byte value);
+  void copy(const KernelArg& source, const KernelArg& destination);
+  void upload(const KernelArg& destination, const KernelArg& source);
   void native(std::span<const BufferView> reads, std::span<const BufferView> writes,
               NativeRecorder record);
   void memory_barrier();
@@ -71,6 +66,17 @@ class EncoderState {
   void set_shared_memory(std::uint32_t index, std::uint32_t size_bytes);
   void dispatch_stateful(Grid grid, Extent3 group_size);
   /// @}
+
+  /// @name Replay into this recording; see CommandEncoder.
+  /// @{
+  void encode_node(const Graph& graph, std::size_t index);
+  void encode_sequential(const Graph& graph);
+  void encode_with_barriers(const Graph& graph, std::span<const std::uint32_t> order);
+  /// @}
+
+  /// Adds a slot before its first use, which then agrees with it. A slot of bytes has the default
+  /// `value`.
+  void declare_slot(std::string_view name, ir::Slot slot, std::span<const std::byte> value);
 
   void start_capture();
   [[nodiscard]] bool is_capturing() const { return capture_ != nullptr; }
@@ -109,14 +115,31 @@ class EncoderState {
                               ir::Command& command);
   void set_footprint(const DispatchOptions& options, ir::Command& command);
   void add_explicit_ranges(std::span<const BufferView> views, Access access, std::uint16_t& count);
-  [[nodiscard]] bool add_plain_view(const BufferView& view, Access access, std::string_view role);
+  [[nodiscard]] bool add_plain_view(const KernelArg& view, Access access, std::string_view role);
+  [[nodiscard]] bool check_view(const BufferState& state, const KernelArg& view,
+                                std::uint32_t alignment, std::string_view role);
+
+  /// Slots of the argument that was added last, as number `argument` of the command being built.
+  [[nodiscard]] bool add_view_slot(const KernelArg& arg, std::size_t argument, Access access,
+                                   std::uint32_t alignment);
+  [[nodiscard]] bool add_bytes_slots(const KernelArg& arg, std::size_t argument);
+  [[nodiscard]] bool add_grid_slot(std::string_view name, const ir::Command& command);
+  [[nodiscard]] bool use_slot(std::string_view name, const ir::Slot& slot, std::size_t argument,
+                              std::uint32_t offset);
+  [[nodiscard]] bool check_slot_use(std::string_view name, const ir::Slot& known,
+                                    const ir::CommandList& from, const ir::Slot& slot);
+  /// Whether slots of another list agree with those of the same names here.
+  [[nodiscard]] bool check_slots(const ir::CommandList& from, std::span<const ir::SlotUse> uses);
+  [[nodiscard]] bool check_graph(const Graph& graph);
+  void append_copy(ir::ListCopier& copier, std::uint32_t index, bool infer);
+  void place_barrier_between();
   [[nodiscard]] bool build_dispatch(ir::CommandKind kind, ir::Kernel* kernel,
                                     std::span<const KernelArg> args, Grid grid,
                                     const DispatchOptions& options, ir::Command& command);
   [[nodiscard]] bool is_usable(const BufferState* state, Access access) const;
   [[nodiscard]] bool check_usable(const BufferState* state, Access access, std::string_view role);
   void finish_dispatch(ir::Command& command);
-  void append(const ir::Command& command);
+  void append(const ir::Command& command, bool infer = true);
   void start_recording();
   void flush_counters();
   void enter_scopes();
@@ -154,12 +177,16 @@ class EncoderState {
   std::string scope_text_;               // their names, to enter them again in another list
   std::vector<std::size_t> scope_ends_;  // of each name in scope_text_
   ir::NameId building_label_ = ir::NameId::kNone;  // of the command that is being built
+  std::uint32_t building_arguments_begin_ = 0;     // likewise, in the list
+  bool has_view_slot_ = false;                     // likewise, of a dispatch
 
   Kernel bound_kernel_;
   struct BoundArgument {
     KernelArg arg;
     Buffer buffer;                 // keeps arg's storage alive between calls
-    std::vector<std::byte> bytes;  // what arg borrows
+    std::vector<std::byte> bytes;  // what arg borrows, and what follows too
+    std::vector<BytesSlot> slots;
+    std::vector<std::string> names;
   };
   std::vector<BoundArgument> bound_arguments_;
   std::vector<SharedMemorySize> bound_shared_;

@@ -23,11 +23,16 @@ NodeKind node_kind(ir::CommandKind kind) {
   return NodeKind::kBarrier;
 }
 
+BufferView view_of(const ir::Argument& bytes) {
+  const Buffer buffer(static_cast<runtime::BufferState*>(bytes.storage));
+  return buffer.view(bytes.offset, bytes.size).value_or(BufferView());
+}
+
 NodeArgument node_argument(const ir::CommandList& list, const ir::Argument& argument) {
   NodeArgument node;
   if (argument.is_view()) {
-    const Buffer buffer(static_cast<runtime::BufferState*>(argument.storage));
-    if (auto view = buffer.view(argument.offset, argument.size)) node.view = *std::move(view);
+    node.view = view_of(argument);
+    node.access = argument.access;
   } else {
     const std::byte* bytes = list.bytes(argument);
     node.bytes.assign(bytes, bytes + argument.size);
@@ -76,6 +81,9 @@ GraphNode Graph::node(std::size_t index) const {
     if (writes(range.access))
       node.writes.push_back({range.memory, range.begin, range.end, Access::kWrite});
   });
+  for (const ir::Argument& range : list.explicit_ranges(command))
+    node.explicit_views.push_back(view_of(range));
+  node.fill_value = std::byte{command.fill_byte};
   node.unannotated = command.unannotated;
   return node;
 }

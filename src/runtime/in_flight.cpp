@@ -24,23 +24,36 @@ bool any_hull(const ir::ResourceUse& use, Visitor&& visit) {
           visit(storage.range(use.write_begin, use.write_end - use.write_begin, Access::kWrite)));
 }
 
-bool uses_conflict(const ir::CommandList& list, const AccessRange& range) {
-  return std::ranges::any_of(list.resources(), [&range](const ir::ResourceUse& use) {
+using Resources = std::span<const ir::ResourceUse>;
+
+bool uses_conflict(Resources resources, const AccessRange& range) {
+  return std::ranges::any_of(resources, [&range](const ir::ResourceUse& use) {
     return use.storage->memory == range.memory &&
            any_hull(use, [&range](const AccessRange& hull) { return conflicts(hull, range); });
   });
 }
 
-bool lists_conflict(const ir::CommandList& earlier, const ir::CommandList& later) {
-  return std::ranges::any_of(later.resources(), [&earlier](const ir::ResourceUse& use) {
-    return any_hull(use,
-                    [&earlier](const AccessRange& hull) { return uses_conflict(earlier, hull); });
+bool is_written(const ir::ResourceUse& use) { return use.write_begin != use.write_end; }
+
+/// Most of what a submission touches are weights, which nobody writes: those pairs are passed over
+/// first.
+bool resources_conflict(Resources earlier, Resources later) {
+  return std::ranges::any_of(later, [&earlier](const ir::ResourceUse& use) {
+    return std::ranges::any_of(earlier, [&use](const ir::ResourceUse& other) {
+      return (is_written(use) || is_written(other)) &&
+             use.storage->memory == other.storage->memory &&
+             any_hull(use, [&other](const AccessRange& hull) {
+               return any_hull(other, [&hull](const AccessRange& other_hull) {
+                 return conflicts(hull, other_hull);
+               });
+             });
+    });
   });
 }
 
 /// What the host maps, the device must not write; what it maps for writing, not touch at all.
-Result<> check_mappings(const ir::CommandList& list) {
-  for (const ir::ResourceUse& use : list.resources()) {
+Result<> check_mappings(Resources resources) {
+  for (const ir::ResourceUse& use : resources) {
     const auto& buffer = static_cast<const BufferState&>(*use.storage);
     const bool written = use.write_begin != use.write_end;
     if (buffer.write_mappings.load() == 0 && (!written || buffer.read_mappings.load() == 0))
@@ -77,6 +90,7 @@ base::Ref<SubmissionState> DeviceCore::acquire_recording(bool retain) {
 void DeviceCore::recycle(SubmissionState* recording) noexcept {
   recording->list.clear();
   recording->predecessors.clear();  // a refused submission still has them
+  recording->first_part = {};       // which comes here as well, so before the lock
   const std::lock_guard lock(free_mutex_);
   free_.push_back(recording);
 }
@@ -84,7 +98,7 @@ void DeviceCore::recycle(SubmissionState* recording) noexcept {
 Result<> DeviceCore::register_submission(SubmissionState& submission) {
   const std::lock_guard lock(in_flight_mutex_);
   // The host counts itself before it takes the lock, so it is either seen here or sees this.
-  SEGUE_TRY(check_mappings(submission.list));
+  SEGUE_TRY(check_mappings(submission.resources()));
   submission.serial = ++last_serial_;
   in_flight_.push_back(&submission);
   submission.retain();
@@ -119,7 +133,7 @@ Result<> DeviceCore::wait_until_free(const AccessRange& range, WaitMode mode,
       // with it.
       const auto last = std::ranges::find_if(
           in_flight_.rbegin(), in_flight_.rend(), [&range](const SubmissionState* submission) {
-            return !submission->retired && uses_conflict(submission->list, range);
+            return !submission->retired && uses_conflict(submission->resources(), range);
           });
       if (last != in_flight_.rend()) blocker = base::Ref(*last);
     }
@@ -135,18 +149,18 @@ Result<> DeviceCore::wait_until_free(const AccessRange& range, WaitMode mode,
 bool DeviceCore::in_use(const ir::Storage& storage) {
   const std::lock_guard lock(in_flight_mutex_);
   return std::ranges::any_of(in_flight_, [&storage](const SubmissionState* submission) {
-    return !submission->retired && std::ranges::any_of(submission->list.resources(),
-                                                       [&storage](const ir::ResourceUse& use) {
-                                                         return use.storage == &storage;
-                                                       });
+    return !submission->retired &&
+           std::ranges::any_of(submission->resources(), [&storage](const ir::ResourceUse& use) {
+             return use.storage == &storage;
+           });
   });
 }
 
-void DeviceCore::find_conflicts(const ir::CommandList& list,
+void DeviceCore::find_conflicts(std::span<const ir::ResourceUse> resources,
                                 std::vector<base::Ref<SubmissionState>>& conflicts) {
   const std::lock_guard lock(in_flight_mutex_);
   for (SubmissionState* submission : in_flight_) {
-    if (!submission->retired && lists_conflict(submission->list, list))
+    if (!submission->retired && resources_conflict(submission->resources(), resources))
       conflicts.push_back(base::Ref(submission));
   }
 }
@@ -172,7 +186,7 @@ void DeviceCore::wait_for_oldest() {
     const std::lock_guard lock(in_flight_mutex_);
     if (!in_flight_.empty()) oldest = base::Ref(in_flight_.front());
   }
-  if (oldest) oldest->wait_completed();
+  if (oldest) oldest->queue->wait(*oldest, std::nullopt);
 }
 
 }  // namespace segue::runtime

@@ -158,6 +158,7 @@ Result<Kernel> KernelLibraryState::compile(const KernelSource& source,
   ir::Kernel& kernel = **compiled;
   kernel.argument_count = static_cast<std::uint32_t>(kernel.signature.argument_count());
   kernel.compiled_by = device_.get();
+  kernel.constants.assign(constants.begin(), constants.end());
   return Kernel(*std::move(compiled));
 }
 

@@ -41,6 +41,18 @@ void MemoryMap::add_allocation(ir::Storage& storage) {
   remember(storage);
 }
 
+void MemoryMap::add_part(ir::Storage& storage, const ir::Storage& whole, std::uint64_t offset) {
+  const std::scoped_lock lock(mutex_);
+  storage.memory = whole.memory;
+  storage.memory_offset = whole.memory_offset + offset;
+  remember(storage);
+}
+
+void MemoryMap::set_address(ir::Storage& storage, std::byte* host) {
+  const std::lock_guard lock(mutex_);
+  storage.host = host;
+}
+
 Result<> MemoryMap::add_import(ir::Storage& storage, std::uint64_t alias_token,
                                std::uint64_t alias_offset) {
   const std::scoped_lock lock(mutex_);

@@ -22,6 +22,11 @@ class MemoryMap {
  public:
   /// Makes the storage a memory of its own. Its index is set.
   void add_allocation(ir::Storage& storage);
+  /// Makes the storage bytes of `whole`, which lives at least as long, from `offset` on. Its index
+  /// is set.
+  void add_part(ir::Storage& storage, const ir::Storage& whole, std::uint64_t offset);
+  /// Says where a storage added without an address has its first byte.
+  void set_address(ir::Storage& storage, std::byte* host);
   /// Finds the memory of an import. `host`, `size_bytes`, `index` and `label` are set.
   ///
   /// @param alias_token   0: none. Otherwise its memory is kept as long as a storage with the token

@@ -48,19 +48,10 @@ bool EncoderState::add_view_argument(const Parameter& parameter, std::size_t i,
   if (!is_usable(state, access)) [[unlikely]] {
     return check_usable(state, access, fmt::format("argument {} ({})", i, parameter.name));
   }
-  if (arg.offset() > state->size_bytes || arg.size() > state->size_bytes - arg.offset())
-      [[unlikely]] {
-    refuse("Argument {} ({}) covers bytes {} to {} but buffer \"{}\" has {} bytes.", i,
-           parameter.name, arg.offset(),
-           arg.size() > UINT64_MAX - arg.offset() ? UINT64_MAX : arg.offset() + arg.size(),
-           state->label, state->size_bytes);
-    return false;
-  }
   const std::uint32_t alignment = std::max(parameter.alignment, limits_->view_offset_alignment);
-  if (((state->native_offset + arg.offset()) & (alignment - 1)) != 0) [[unlikely]] {
-    refuse("Argument {} ({}) begins at byte {} of buffer \"{}\"; its alignment is {} bytes.", i,
-           parameter.name, arg.offset(), state->label, alignment);
-    return false;
+  if (arg.offset() > state->size_bytes || arg.size() > state->size_bytes - arg.offset() ||
+      ((state->native_offset + arg.offset()) & (alignment - 1)) != 0) [[unlikely]] {
+    return check_view(*state, arg, alignment, fmt::format("argument {} ({})", i, parameter.name));
   }
   if (arg.size() > limits_->max_view_bytes) [[unlikely]] {
     refuse("Argument {} ({}) has {} bytes; a view of this device binds at most {}.", i,
@@ -68,7 +59,7 @@ bool EncoderState::add_view_argument(const Parameter& parameter, std::size_t i,
     return false;
   }
   current_->list->add_view(*state, arg.offset(), arg.size(), access, parameter.access_known);
-  return true;
+  return !arg.has_slots() || add_view_slot(arg, i, access, alignment);
 }
 
 bool EncoderState::add_arguments(const ir::Kernel& kernel, std::span<const KernelArg> args,
@@ -107,6 +98,8 @@ bool EncoderState::add_arguments(const ir::Kernel& kernel, std::span<const Kerne
         return false;
       }
       current_->list->add_bytes({arg.data(), static_cast<std::size_t>(arg.size())});
+      if (arg.has_slots() && !add_bytes_slots(arg, i)) [[unlikely]]
+        return false;
     }
   }
   command.argument_count = static_cast<std::uint8_t>(args.size());
@@ -235,12 +228,18 @@ void EncoderState::set_footprint(const DispatchOptions& options, ir::Command& co
                         command.write_count);
   }
   if (command.explicit_reads && command.explicit_writes) command.unannotated = false;
+  if ((command.explicit_reads || command.explicit_writes) && has_view_slot_) [[unlikely]] {
+    refuse(
+        "A dispatch has a slot for a view and explicit ranges; ranges of a slot follow its view, "
+        "so one of the two has to go.");
+  }
 }
 
 bool EncoderState::build_dispatch(ir::CommandKind kind, ir::Kernel* kernel,
                                   std::span<const KernelArg> args, Grid grid,
                                   const DispatchOptions& options, ir::Command& command) {
   start_command(command, kind, options.label);
+  has_view_slot_ = false;
   if (options.op)
     command.op = *options.op;
   else if (pending_op_)
@@ -262,7 +261,8 @@ bool EncoderState::build_dispatch(ir::CommandKind kind, ir::Kernel* kernel,
   command.kernel = kernel;
   return add_arguments(*kernel, args, command) &&
          set_grid(*kernel, grid, options.group_size, command) &&
-         add_shared_sizes(*kernel, options.shared_memory, command);
+         add_shared_sizes(*kernel, options.shared_memory, command) &&
+         (options.grid_slot.empty() || add_grid_slot(options.grid_slot, command));
 }
 
 void EncoderState::finish_dispatch(ir::Command& command) {

@@ -40,8 +40,21 @@ Submission::~Submission() {
 
 Result<> Submission::wait() {
   if (!state_) return nothing_submitted();
+  // The first part of an early start completes before the second: same queue.
   if (!state_->done()) state_->queue->wait(*state_, std::nullopt);
   return state_->result();
+}
+
+Result<std::vector<DispatchTime>> Submission::dispatch_times() const {
+  if (!is_done()) {
+    return base::fail(ErrorCode::kInvalidState,
+                      "The times of a submission's dispatches are known once it completed.");
+  }
+  if (!state_->first_part) return state_->dispatch_times();
+  std::vector<DispatchTime> times = state_->first_part->dispatch_times();
+  const std::vector<DispatchTime>& rest = state_->dispatch_times();
+  times.insert(times.end(), rest.begin(), rest.end());
+  return times;
 }
 
 Result<> Submission::wait_for(std::chrono::nanoseconds timeout) {
@@ -58,7 +71,9 @@ bool Submission::is_done() const { return state_ && state_->done(); }
 
 SubmissionStatus Submission::status() const {
   if (!is_done()) return SubmissionStatus::kPending;
-  return state_->outcome().error ? SubmissionStatus::kFailed : SubmissionStatus::kCompleted;
+  const bool failed =
+      state_->outcome().error || (state_->first_part && state_->first_part->outcome().error);
+  return failed ? SubmissionStatus::kFailed : SubmissionStatus::kCompleted;
 }
 
 Result<GpuTime> Submission::gpu_time() const {
@@ -66,7 +81,8 @@ Result<GpuTime> Submission::gpu_time() const {
     return base::fail(ErrorCode::kInvalidState,
                       "The device time of a submission is known once it completed.");
   }
-  return GpuTime{state_->outcome().start_seconds, state_->outcome().end_seconds};
+  const runtime::SubmissionState& first = state_->first_part ? *state_->first_part : *state_;
+  return GpuTime{first.outcome().start_seconds, state_->outcome().end_seconds};
 }
 
 std::string_view Submission::label() const {

@@ -5,6 +5,8 @@
 
 #include <utility>
 
+#include "runtime/executable_state.hpp"
+
 namespace segue::runtime {
 
 void SubmissionState::complete(hal::Outcome&& outcome) noexcept {
@@ -18,9 +20,12 @@ void SubmissionState::complete(hal::Outcome&& outcome) noexcept {
   delta.barrier_ns = outcome_.barrier_ns;
   core_.counters.add(delta);
 
+  if (time_commands) collect_times();
+
   // Resources go before anybody learns of the completion, so that whoever waited finds them free.
   core_.retire_submission(*this);
   list.clear();
+  finish_replay();
   predecessors.clear();
   if ((flags_.fetch_or(kFinished) & kAbandoned) != 0) report_if_unseen();
   // The reference of being in flight goes before `completed` is set, so that whoever waited can use
@@ -33,10 +38,35 @@ void SubmissionState::abandon() noexcept {
 }
 
 void SubmissionState::report_if_unseen() noexcept {
+  if (first_part) first_part->report_if_unseen();  // completed before: same queue
   if (outcome_.error && !error_observed_.exchange(true)) core_.report(*outcome_.error);
 }
 
+/// Labels are read off the list while it is there.
+void SubmissionState::collect_times() {
+  for (const hal::CommandTime& time : outcome_.command_times) {
+    DispatchTime dispatch;
+    const ir::Command& command = plan->list->commands()[time.command];
+    dispatch.label = plan->list->label_path(command);
+    if (dispatch.label.empty()) dispatch.label = ir::to_string(command.kind);
+    dispatch.command = first_command + time.command;
+    dispatch.start_seconds = time.start_seconds;
+    dispatch.end_seconds = time.end_seconds;
+    core_.label_times.add(dispatch);
+    dispatch_times_.push_back(std::move(dispatch));
+  }
+}
+
+void SubmissionState::finish_replay() noexcept {
+  if (!replayed) return;
+  replay_resources = {};
+  // The instance is free before the executable may go with this reference.
+  const std::shared_ptr<ExecutableState> executable = std::move(replayed);
+  executable->release_instance(instance);
+}
+
 Result<> SubmissionState::result() {
+  if (first_part) SEGUE_TRY(first_part->result());
   if (!outcome_.error) return {};
   error_observed_.store(true);
   return std::unexpected(*outcome_.error);
@@ -63,6 +93,14 @@ void SubmissionState::reset(bool retain) {
   label.clear();
   serial = 0;
   retired = false;
+  replayed.reset();
+  replay_resources = {};
+  first_part = {};
+  first_command = 0;
+  program = nullptr;
+  instance = 0;
+  loads = {};
+  time_commands = false;
   queue = nullptr;
   predecessors.clear();
   wait_list.clear();
@@ -70,6 +108,7 @@ void SubmissionState::reset(bool retain) {
   waited_for = false;
   check_lifetimes = false;
   outcome_ = {};
+  dispatch_times_.clear();
   error_observed_.store(false);
   flags_.store(0);
   completed.store(false);

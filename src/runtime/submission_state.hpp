@@ -32,9 +32,11 @@ class DeviceThreadScope {
   static inline thread_local unsigned depth = 0;
 };
 
-/// One recording on its way: filled by an encoder, submitted, completed, and then used again for
-/// the next recording, so that recording allocates nothing in steady state. Does not own the
-/// device, whose queues finish it before they go.
+class ExecutableState;
+
+/// One recording, or one replay of an executable, on its way: filled by an encoder, submitted,
+/// completed, and then used again for the next recording, so that recording allocates nothing in
+/// steady state. Does not own the device, whose queues finish it before they go.
 class SubmissionState final : public base::RefCounted, public hal::Job {
  public:
   explicit SubmissionState(DeviceCore& core) : core_(core) {}
@@ -48,10 +50,21 @@ class SubmissionState final : public base::RefCounted, public hal::Job {
   std::vector<base::Ref<SubmissionState>>
       predecessors;  ///< On other queues; what Job::waits points to.
   std::vector<hal::Job*> wait_list;
+  /// A replay: what it plays back, kept alive until it completed; the list is empty then.
+  std::shared_ptr<ExecutableState> replayed;
+  std::span<const ir::ResourceUse> replay_resources;
+  /// The part of an early start that was submitted before; waited for with this one.
+  base::Ref<SubmissionState> first_part;
+  std::uint32_t first_command = 0;  ///< Commands that the first part has.
   bool retired = false;  ///< DeviceCore's, under its lock: `list` is not to be read any more.
   /// Builds with lifetime checks only: the caller promised to keep buffers alive, so watch that it
   /// does.
   bool check_lifetimes = false;
+
+  /// What the submission touches.
+  [[nodiscard]] std::span<const ir::ResourceUse> resources() const {
+    return replayed ? replay_resources : list.resources();
+  }
 
   void complete(hal::Outcome&& outcome) noexcept override;
   using RefCounted::release_undestroyed;
@@ -61,6 +74,8 @@ class SubmissionState final : public base::RefCounted, public hal::Job {
   [[nodiscard]] bool done() const { return completed.load(std::memory_order_acquire); }
   /// Valid once done().
   [[nodiscard]] const hal::Outcome& outcome() const { return outcome_; }
+  /// Valid once done(); empty unless Job::time_commands.
+  [[nodiscard]] const std::vector<DispatchTime>& dispatch_times() const { return dispatch_times_; }
   /// What a waiter gets: nothing, or the error. It counts as observed then.
   [[nodiscard]] Result<> result();
   /// Its handle goes: an error that nobody saw, now or later, goes to the device's error handler.
@@ -77,9 +92,12 @@ class SubmissionState final : public base::RefCounted, public hal::Job {
  private:
   enum Flag : std::uint8_t { kAbandoned = 1, kFinished = 2 };
   void report_if_unseen() noexcept;
+  void finish_replay() noexcept;
+  void collect_times();
 
   DeviceCore& core_;
   hal::Outcome outcome_;
+  std::vector<DispatchTime> dispatch_times_;
   std::atomic<bool> error_observed_{false};
   std::atomic<std::uint8_t> flags_{0};  // whoever sets the second of them reports
 };

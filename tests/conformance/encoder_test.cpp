@@ -19,12 +19,14 @@ namespace segue::test {
 namespace {
 
 class EncoderConformance : public ConformanceTest {};
+/// What gives the same results when it is captured and replayed.
+class DispatchConformance : public ConformanceTest {};
 
 constexpr std::uint32_t kCount = 1000;  // no multiple of the group size
 
 // -- Arguments and grids
 
-TEST_P(EncoderConformance, KernelRunsOverThreadsAndOverGroups) {  // row B1, B3, I3
+TEST_P(DispatchConformance, KernelRunsOverThreadsAndOverGroups) {  // row B1, B3, I3
   const Buffer x = make_buffer(counting(kCount));
   CommandEncoder encoder = make_encoder();
   encoder.dispatch(kernel("test_add_one"), {x.view()}, threads(kCount));
@@ -35,7 +37,7 @@ TEST_P(EncoderConformance, KernelRunsOverThreadsAndOverGroups) {  // row B1, B3,
   EXPECT_EQ(read(x.view()), want);
 }
 
-TEST_P(EncoderConformance, ViewsBindAtTheirOffset) {  // row A2, A3
+TEST_P(DispatchConformance, ViewsBindAtTheirOffset) {  // row A2, A3
   const Buffer x = make_buffer(counting(kCount));
   const Buffer y = make_buffer(Words(kCount, 7));
   CommandEncoder encoder = make_encoder();
@@ -50,7 +52,7 @@ TEST_P(EncoderConformance, ViewsBindAtTheirOffset) {  // row A2, A3
   EXPECT_EQ(read(y.view()), want);
 }
 
-TEST_P(EncoderConformance, InlineBytesReachTheKernelUpToTheLimit) {  // row A1
+TEST_P(DispatchConformance, InlineBytesReachTheKernelUpToTheLimit) {  // row A1
   for (const std::uint32_t bytes : {4u, 12u, 128u, 256u, 4096u}) {
     const Words data = counting(bytes / 4, bytes);
     const Buffer y = make_buffer(Words(bytes / 4));
@@ -63,7 +65,7 @@ TEST_P(EncoderConformance, InlineBytesReachTheKernelUpToTheLimit) {  // row A1
   }
 }
 
-TEST_P(EncoderConformance, FloatsAndScalarsComeThrough) {  // row A1, I3
+TEST_P(DispatchConformance, FloatsAndScalarsComeThrough) {  // row A1, I3
   std::vector<float> x(kCount), y(kCount);
   for (std::uint32_t i = 0; i < kCount; ++i) {
     x[i] = static_cast<float>(i);
@@ -85,7 +87,7 @@ TEST_P(EncoderConformance, FloatsAndScalarsComeThrough) {  // row A1, I3
   for (std::uint32_t i = 0; i < kCount; ++i) ASSERT_EQ(y[i], 1 + 0.5F * static_cast<float>(i));
 }
 
-TEST_P(EncoderConformance, ExactThreadsRunAndNoOthers) {  // row B1
+TEST_P(DispatchConformance, ExactThreadsRunAndNoOthers) {  // row B1
   struct PlaneExtent {
     std::uint32_t width, height;
   };
@@ -108,7 +110,7 @@ TEST_P(EncoderConformance, ExactThreadsRunAndNoOthers) {  // row B1
   }
 }
 
-TEST_P(EncoderConformance, GroupsShareMemorySizedAtLaunch) {  // row B2
+TEST_P(DispatchConformance, GroupsShareMemorySizedAtLaunch) {  // row B2
   const Buffer x = make_buffer(counting(256));
   const Buffer y = make_buffer(Words(256));
   const SharedMemorySize size{2, 64 * 4};
@@ -125,7 +127,7 @@ TEST_P(EncoderConformance, GroupsShareMemorySizedAtLaunch) {  // row B2
   }
 }
 
-TEST_P(EncoderConformance, EmptyGridsRunNothing) {  // row B4
+TEST_P(DispatchConformance, EmptyGridsRunNothing) {  // row B4
   const Buffer x = make_buffer(counting(64));
   CommandEncoder encoder = make_encoder();
   encoder.dispatch(kernel("test_add_one"), {x.view()}, threads(0));
@@ -134,7 +136,7 @@ TEST_P(EncoderConformance, EmptyGridsRunNothing) {  // row B4
   EXPECT_EQ(read(x.view()), counting(64));
 }
 
-TEST_P(EncoderConformance, IndirectCountsComeFromTheDevice) {  // row B6
+TEST_P(DispatchConformance, IndirectCountsComeFromTheDevice) {  // row B6
   const Words counts{9, 9, 2, 1, 1, 9};
   const Buffer source = make_buffer(counts);
   const Buffer indirect = make_buffer(Words(6));
@@ -152,7 +154,7 @@ TEST_P(EncoderConformance, IndirectCountsComeFromTheDevice) {  // row B6
   }
 }
 
-TEST_P(EncoderConformance, FillsCopiesAndUploadsAreCommands) {  // row B7
+TEST_P(DispatchConformance, FillsCopiesAndUploadsAreCommands) {  // row B7
   const Buffer x = make_buffer(counting(64));
   const Buffer y = make_buffer(Words(64));
   const Words brought{100, 200, 300};
@@ -171,7 +173,7 @@ TEST_P(EncoderConformance, FillsCopiesAndUploadsAreCommands) {  // row B7
   EXPECT_EQ(read(y.view()), want);
 }
 
-TEST_P(EncoderConformance, StatefulFormRunsTheSame) {  // row B9
+TEST_P(DispatchConformance, StatefulFormRunsTheSame) {  // row B9
   const Buffer x = make_buffer(counting(kCount));
   const Buffer y = make_buffer(Words(kCount));
   CommandEncoder encoder = make_encoder();
@@ -535,6 +537,8 @@ TEST_P(EncoderConformance, HandlesGoInAnyOrder) {  // row K5
   } while (std::next_permutation(order.begin(), order.end()));
 }
 
+INSTANTIATE_TEST_SUITE_P(Devices, DispatchConformance, testing::ValuesIn(conformance_modes()),
+                         [](const auto& device) { return device.param.name; });
 INSTANTIATE_TEST_SUITE_P(Devices, EncoderConformance, testing::ValuesIn(conformance_devices()),
                          [](const auto& instance) { return instance.param.name; });
 

@@ -34,6 +34,19 @@ const std::vector<ConformanceDevice>& conformance_devices() {
   return all;
 }
 
+const std::vector<ConformanceDevice>& conformance_modes() {
+  static const std::vector<ConformanceDevice> all = [] {
+    std::vector<ConformanceDevice> modes = conformance_devices();
+    for (ConformanceDevice device : conformance_devices()) {
+      device.name += "Replayed";
+      device.replayed = true;
+      modes.push_back(std::move(device));
+    }
+    return modes;
+  }();
+  return all;
+}
+
 bool is_required(std::string_view spec) {
   const char* value = std::getenv("SEGUE_REQUIRE_DEVICES");
   std::string_view rest = value == nullptr ? "" : value;
@@ -67,7 +80,9 @@ Kernel ConformanceTest::kernel(std::string_view name) const {
 CommandEncoder ConformanceTest::make_encoder(unsigned queue) const {
   EncoderOptions options;
   options.queue = queue;
-  return device_.create_encoder(options).value();
+  CommandEncoder encoder = device_.create_encoder(options).value();
+  if (GetParam().replayed) encoder.start_capture();
+  return encoder;
 }
 
 Buffer ConformanceTest::make_buffer(const Words& values, std::string label) const {
@@ -86,7 +101,17 @@ ConformanceTest::Words ConformanceTest::read(const BufferView& view) const {
   return values;
 }
 
-void ConformanceTest::run(CommandEncoder& encoder) {
+void ConformanceTest::run(CommandEncoder& encoder) const {
+  if (GetParam().replayed) {
+    const Result<Graph> graph = encoder.take_capture();
+    ASSERT_TRUE(graph.has_value()) << graph.error().to_string();
+    Result<Executable> executable = graph->compile(device_);
+    ASSERT_TRUE(executable.has_value()) << executable.error().to_string();
+    const Result<> done = executable->submit_and_wait();
+    EXPECT_TRUE(done.has_value()) << done.error().to_string();
+    encoder.start_capture();
+    return;
+  }
   const Result<> done = encoder.commit_and_wait();
   EXPECT_TRUE(done.has_value()) << done.error().to_string();
   EXPECT_TRUE(encoder.begin().has_value());

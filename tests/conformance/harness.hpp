@@ -37,6 +37,8 @@ struct ConformanceDevice {
   std::string spec;  ///< What open_device() and SEGUE_REQUIRE_DEVICES call it.
   std::function<Result<Device>(const DeviceOptions&)> open;
   std::vector<KernelSource> (*kernels)();
+  /// make_encoder() captures, and run() compiles and replays what was captured.
+  bool replayed = false;
 
   friend std::ostream& operator<<(std::ostream& out, const ConformanceDevice& device) {
     return out << device.name;
@@ -45,6 +47,9 @@ struct ConformanceDevice {
 
 /// Every device that this build has kernels for, whether or not this machine has the device.
 [[nodiscard]] const std::vector<ConformanceDevice>& conformance_devices();
+
+/// The same, each twice: for recordings that are committed, and for such that are replayed.
+[[nodiscard]] const std::vector<ConformanceDevice>& conformance_modes();
 
 /// Whether SEGUE_REQUIRE_DEVICES, a list such as "vulkan,cuda", names `spec`. What it names must be
 /// there: a test that would be skipped fails.
@@ -67,8 +72,8 @@ class ConformanceTest : public testing::TestWithParam<ConformanceDevice> {
                                         std::uint64_t count) {
     return buffer.view(4 * first, 4 * count).value();
   }
-  /// Commits, waits, and makes the encoder ready again.
-  static void run(CommandEncoder& encoder);
+  /// Commits, waits, and makes the encoder ready again; or replays what it has captured.
+  void run(CommandEncoder& encoder) const;
 
   Device device_;
 };

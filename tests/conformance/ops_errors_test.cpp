@@ -35,6 +35,24 @@ TEST_P(OpsErrorsTest, AWrongShapeIsNamedWithTheRightOne) {  // row K4
             "silu: y is [1, 8] U32, but it must be [1, 8] F32.");
 }
 
+TEST_P(OpsErrorsTest, TheLoopOfATokenIsChecked) {  // row K4
+  const Tensor one = tensor(DType::kU32, 1, 1);
+  const Tensor state = tensor(DType::kU32, 1, 2);
+  EXPECT_EQ(refusal([&] { ops_->advance(encoder_, one, one, tensor(DType::kU32, 1, 8)); }),
+            "advance: state is [1, 1] U32, but it must be [1, 2] U32.");
+  EXPECT_EQ(refusal([&] { ops_->advance(encoder_, state, state, tensor(DType::kU32, 1, 8)); }),
+            "advance: token is [1, 2] U32, but it must be [1, 1] U32.");
+  EXPECT_EQ(refusal([&] { ops_->advance(encoder_, one, state, floats(1, 8)); }),
+            "advance: ring is [1, 8] F32, but it must be [1, 8] U32.");
+  EXPECT_EQ(refusal([&] { ops_->advance(encoder_, one, state, tensor(DType::kU32, 1, 0)); }),
+            "advance: the ring has 0 slots; it takes at least 1.");
+  EXPECT_EQ(refusal([&] { ops_->embedding_token(encoder_, one, 0, floats(1, 1)); }),
+            "embedding_token: table is [1, 1] U32, for which the device has no kernel; tables are "
+            "F32, F16, BF16, Q8_0 or Q4_0.");
+  EXPECT_EQ(refusal([&] { ops_->embedding_token(encoder_, floats(9, 64), 0, floats(2, 64)); }),
+            "embedding_token: y is [2, 64] F32, but it must be [1, 64] F32.");
+}
+
 TEST_P(OpsErrorsTest, AViewOfAnotherSizeThanItsShapeIsRefused) {  // row A7
   Tensor x = floats(1, 100);
   x.columns = 192;
@@ -92,6 +110,8 @@ TEST_P(OpsErrorsTest, EachOperationRecordsOneDispatchOfItsKind) {  // row B8
   ops_->softmax(encoder_, x, y);
   ops_->argmax(encoder_, x, ids);
   ops_->sample(encoder_, x, ids, {});
+  ops_->embedding_token(encoder_, floats(9, 64), 3, floats(1, 64));
+  ops_->advance(encoder_, tensor(DType::kU32, 1, 1), ids, tensor(DType::kU32, 1, 8));
   const Result<Graph> graph = encoder_.take_capture();
   ASSERT_TRUE(graph) << graph.error().to_string();
   std::vector<OpKind> kinds;
@@ -100,7 +120,8 @@ TEST_P(OpsErrorsTest, EachOperationRecordsOneDispatchOfItsKind) {  // row B8
                                             OpKind::kElemMul, OpKind::kElemAdd, OpKind::kMatMul,
                                             OpKind::kMatVec, OpKind::kRope, OpKind::kKvAppend,
                                             OpKind::kSdpa, OpKind::kSilu, OpKind::kSiluMul,
-                                            OpKind::kSoftmax, OpKind::kArgmax, OpKind::kSample));
+                                            OpKind::kSoftmax, OpKind::kArgmax, OpKind::kSample,
+                                            OpKind::kGather, OpKind::kOther));
 }
 
 std::string name_of(const ::testing::TestParamInfo<ConformanceDevice>& device) {

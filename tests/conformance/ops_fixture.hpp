@@ -29,9 +29,7 @@ class OpsTest : public ConformanceTest {
     Result<ops::Ops> made = ops::Ops::create(device_);
     ASSERT_TRUE(made) << made.error().to_string();
     ops_.emplace(*std::move(made));
-    Result<CommandEncoder> encoder = device_.create_encoder();
-    ASSERT_TRUE(encoder) << encoder.error().to_string();
-    encoder_ = *std::move(encoder);
+    encoder_ = make_encoder();
     random_.seed(test_seed());
   }
 
@@ -64,11 +62,7 @@ class OpsTest : public ConformanceTest {
   }
 
   /// Runs what was recorded.
-  void run() {
-    const Result<> done = encoder_.commit_and_wait();
-    EXPECT_TRUE(done) << done.error().to_string();
-    EXPECT_TRUE(encoder_.begin());
-  }
+  void run() { ConformanceTest::run(encoder_); }
 
   template <class T>
   std::vector<T> download(const Tensor& from) {

@@ -43,6 +43,22 @@ TEST_P(OpsTest, EmbeddingGathersRowsOfEveryType) {
   }
 }
 
+TEST_P(OpsTest, EmbeddingTokenReadsTheRowOfARecordedToken) {
+  for (const DType type : kWeightTypes) {
+    const Weights table = random_weights(type, 50, 96, random_);
+    const Tensor rows = tensor(type, 50, 96, table.bytes);
+    for (const std::uint32_t id : {0U, 31U, 49U}) {
+      const Tensor y = floats(1, 96);
+      ops_->embedding_token(encoder_, rows, id, y);
+      expect(y, std::span(table.values).subspan(std::size_t{id} * 96, 96), 6e-8, 0);
+    }
+    const Tensor y = floats(1, 96);
+    ops_->embedding_token(encoder_, rows, 50, y);
+    run();
+    for (const float value : download<float>(y)) EXPECT_TRUE(std::isnan(value));
+  }
+}
+
 TEST_P(OpsTest, RmsNormDividesByTheRootMeanSquare) {
   for (const Shape shape : kShapes) {
     const std::vector<float> x = normal(shape.rows * shape.columns, 3.0F);
@@ -282,11 +298,24 @@ TEST_P(OpsTest, SampleDrawsWhatSortingWouldDraw) {
   EXPECT_GT(compared, 30);
 }
 
+TEST_P(OpsTest, AdvanceMovesTheStateOnAndFillsTheRing) {
+  const std::vector<std::uint32_t> start = {6, 1};
+  const Tensor state = tensor(DType::kU32, 1, 2, std::as_bytes(std::span(start)));
+  const Tensor ring = tensor(DType::kU32, 1, 4);
+  for (const std::uint32_t id : {10U, 11U, 12U}) {
+    const Tensor token = tensor(DType::kU32, 1, 1, std::as_bytes(std::span(&id, 1)));
+    ops_->advance(encoder_, token, state, ring);
+  }
+  run();
+  EXPECT_EQ(download<std::uint32_t>(state), (std::vector<std::uint32_t>{9, 12}));
+  EXPECT_EQ(download<std::uint32_t>(ring), (std::vector<std::uint32_t>{12, 0, 10, 11}));
+}
+
 std::string name_of(const ::testing::TestParamInfo<ConformanceDevice>& device) {
   return device.param.name;
 }
-INSTANTIATE_TEST_SUITE_P(Devices, OpsTest, ::testing::ValuesIn(conformance_devices()), name_of);
-INSTANTIATE_TEST_SUITE_P(Devices, MatMulTest, ::testing::ValuesIn(conformance_devices()), name_of);
+INSTANTIATE_TEST_SUITE_P(Devices, OpsTest, ::testing::ValuesIn(conformance_modes()), name_of);
+INSTANTIATE_TEST_SUITE_P(Devices, MatMulTest, ::testing::ValuesIn(conformance_modes()), name_of);
 
 }  // namespace
 }  // namespace segue::test

@@ -16,10 +16,12 @@ using llama::TokenId;
 
 constexpr llama::Sampling kGreedy{0.0F, 0, 1.0F, 0};
 
-TEST(Session, ATokenIsOneRecordingOfNineteenDispatchesALayer) {
+TEST(Session, ARecordedTokenHasNineteenDispatchesALayer) {
   const auto model = load_tales("q8_0");
   ASSERT_NE(model, nullptr);
-  auto session = llama::Session::create(model);
+  llama::SessionOptions options;
+  options.decoding = llama::Decoding::kRecord;
+  auto session = llama::Session::create(model, options);
   ASSERT_TRUE(session);
   const auto first = session->next(golden_prompts("q8_0")[0].prompt_ids, kGreedy);
   ASSERT_TRUE(first);
@@ -35,6 +37,30 @@ TEST(Session, ATokenIsOneRecordingOfNineteenDispatchesALayer) {
   EXPECT_EQ(counters.command_buffers, 1U);
   EXPECT_EQ(counters.syncs, 1U);
   EXPECT_EQ(counters.dispatches_recorded, dispatches);
+  EXPECT_EQ(counters.dispatches_executed, dispatches);
+  EXPECT_EQ(counters.barriers_inferred, barriers);
+  EXPECT_EQ(counters.barriers_issued, barriers);
+  EXPECT_EQ(counters.concurrent, dispatches - barriers);
+}
+
+TEST(Session, AReplayedTokenRecordsNothing) {  // rows F1, J1
+  const auto model = load_tales("q8_0");
+  ASSERT_NE(model, nullptr);
+  auto session = llama::Session::create(model);
+  ASSERT_TRUE(session);
+  const auto first = session->next(golden_prompts("q8_0")[0].prompt_ids, kGreedy);
+  ASSERT_TRUE(first);
+  model->device().reset_counters();
+  ASSERT_TRUE(session->next({{*first}}, kGreedy));
+  // 8 a layer in 6 levels; embedding, output, sampling, state.
+  const std::uint64_t dispatches = 8 * 6 + 4;
+  const std::uint64_t barriers = 6 * 6 + 4 - 1;
+  EXPECT_EQ(session->last_step().dispatches, dispatches);
+  EXPECT_EQ(session->last_step().barriers, barriers);
+  const Counters counters = model->device().counters();
+  EXPECT_EQ(counters.command_buffers, 1U);
+  EXPECT_EQ(counters.syncs, 1U);
+  EXPECT_EQ(counters.dispatches_recorded, 0U);
   EXPECT_EQ(counters.dispatches_executed, dispatches);
   EXPECT_EQ(counters.barriers_inferred, barriers);
   EXPECT_EQ(counters.barriers_issued, barriers);

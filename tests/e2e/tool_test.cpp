@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
@@ -61,7 +62,7 @@ TEST_F(Tool, GenerateStreamsTheTextAndOnlyTheText) {
   EXPECT_EQ(ended.exit_code, 0);
   EXPECT_EQ(ended.out, " " + golden.greedy_text);
   EXPECT_EQ(std::ranges::count(ended.err, '\n'), 1);
-  for (const char* figure : {"160 tokens", "tok/s", "119 dispatches", "88 barriers", "elision"}) {
+  for (const char* figure : {"160 tokens", "tok/s", "52 dispatches", "39 barriers", "elision"}) {
     EXPECT_NE(ended.err.find(figure), std::string::npos) << figure << " in " << ended.err;
   }
 }
@@ -99,7 +100,7 @@ TEST_F(Tool, WrongUsageEndsWithTwo) {
 TEST_F(Tool, HelpNamesTheCommands) {
   const Ended ended = run("--help");
   EXPECT_EQ(ended.exit_code, 0);
-  for (const char* command : {"generate", "synth", "devices"}) {
+  for (const char* command : {"generate", "synth", "graph", "check", "devices"}) {
     EXPECT_NE(ended.out.find(command), std::string::npos) << command;
   }
 }
@@ -108,6 +109,63 @@ TEST_F(Tool, DevicesListsTheHost) {
   const Ended ended = run("devices");
   EXPECT_EQ(ended.exit_code, 0);
   EXPECT_NE(ended.out.find("host"), std::string::npos);
+}
+
+TEST_F(Tool, GraphReportsEachScheduleOfAModelsStep) {  // row E1
+  const Ended ended = run("graph --no-fuse" + model("q8_0") + "--device host");
+  ASSERT_EQ(ended.exit_code, 0) << ended.err;
+  for (const char* part : {"recorded", "lookahead", "critical_path", "elided", "transient"})
+    EXPECT_NE(ended.out.find(part), std::string::npos) << part << " in " << ended.out;
+  EXPECT_EQ(ended.out.find("fusion"), std::string::npos);
+  EXPECT_NE(run("graph" + model("q8_0") + "--device host").out.find("fusion"), std::string::npos);
+}
+
+TEST_F(Tool, GraphShowsAModelOfWhichOnlyTheShapeIsKnown) {  // row E1
+  const Ended ended = run("graph --shape llama-3-8b --type q4_0 --no-fuse --json --device host");
+  ASSERT_EQ(ended.exit_code, 0) << ended.err;
+  const auto json = nlohmann::json::parse(ended.out);
+  EXPECT_EQ(json["graph"]["nodes"], 32 * 19 + 6);
+  EXPECT_EQ(json["graph"]["unannotated"], 0);
+  ASSERT_EQ(json["schedules"].size(), 3U);
+  for (const auto& schedule : json["schedules"]) {
+    EXPECT_EQ(schedule["dispatches"], 32 * 19 + 6);
+    EXPECT_EQ(schedule["critical_path"].get<int>() - 1, schedule["bound"].get<int>());
+    EXPECT_GE(schedule["barriers"], schedule["bound"]);
+  }
+  EXPECT_EQ(json["schedules"][2]["schedule"], "critical_path");
+  EXPECT_EQ(json["schedules"][2]["barriers"], json["schedules"][2]["bound"]);
+  EXPECT_TRUE(json["fusion"].is_null());
+  EXPECT_GT(json["placement"]["buffers"], 0);
+}
+
+TEST_F(Tool, GraphSavesWhatItReportsOfAgain) {  // row E1
+  const std::string file = (folder_ / "step.json").string();
+  const std::string flags = " --no-fuse --json --device host";
+  const Ended saved = run("graph" + model("q4_0") + flags + " --save " + file);
+  ASSERT_EQ(saved.exit_code, 0) << saved.err;
+  const Ended loaded = run("graph " + file + flags + " --save " + file + "2");
+  ASSERT_EQ(loaded.exit_code, 0) << loaded.err;
+  EXPECT_EQ(loaded.out, saved.out);
+  EXPECT_EQ(read_file(file + "2"), read_file(file));
+  EXPECT_FALSE(read_file(file).empty());
+  const Ended dot = run("graph " + file + " --dot --device host");
+  EXPECT_EQ(dot.out.rfind("digraph segue {", 0), 0U);
+}
+
+TEST_F(Tool, GraphSaysWhatIsWrongWithAFile) {  // row E1
+  const std::string file = (folder_ / "noise.json").string();
+  std::ofstream(file) << "{\"segue_graph\": 7}";
+  for (const std::string& arguments : std::vector<std::string>{
+           file, folder_.string() + "/missing.json", folder_.string(), "--shape llama-9",
+           "--shape llama-3-8b --type q9_9", "--shape llama-3.2-1b --save /nowhere/at/all"}) {
+    const Ended ended = run("graph --device host " + arguments);
+    EXPECT_EQ(ended.exit_code, 1) << arguments;
+    EXPECT_TRUE(ended.out.empty()) << ended.out;
+    EXPECT_EQ(ended.err.rfind("segue: ", 0), 0U) << ended.err;
+    EXPECT_EQ(std::ranges::count(ended.err, '\n'), 1) << ended.err;
+  }
+  EXPECT_EQ(run("graph --json --dot").exit_code, 2);
+  EXPECT_EQ(run("graph " + file + " --shape llama-3-8b").exit_code, 2);
 }
 
 TEST_F(Tool, FailuresAreOneSentenceAndEndWithOne) {
@@ -126,6 +184,29 @@ TEST_F(Tool, FailuresAreOneSentenceAndEndWithOne) {
     EXPECT_EQ(ended.err.rfind("segue: ", 0), 0U) << ended.err;
     EXPECT_EQ(std::ranges::count(ended.err, '\n'), 1) << ended.err;
   }
+}
+
+TEST_F(Tool, CheckFindsNothingWrongWithADecodingStep) {  // row L4
+  const Ended ended = run("check" + model("q8_0") + "--orders 3 --device host");
+  EXPECT_EQ(ended.exit_code, 0) << ended.out << ended.err;
+  EXPECT_NE(ended.out.find("As recorded, 120 dispatches:"), std::string::npos) << ended.out;
+  EXPECT_NE(ended.out.find("0 skipped, 0 findings"), std::string::npos) << ended.out;
+  EXPECT_NE(ended.out.find("\nGood: "), std::string::npos) << ended.out;
+  EXPECT_EQ(ended.out.find("Bad: "), std::string::npos) << ended.out;
+  EXPECT_TRUE(ended.err.empty()) << ended.err;
+}
+
+TEST_F(Tool, CheckTakesASavedGraph) {  // row L4
+  const std::string file = (folder_ / "step.json").string();
+  const Ended saved = run("graph" + model("q8_0") + "--no-fuse --device host --save " + file);
+  ASSERT_EQ(saved.exit_code, 0) << saved.err;
+  const Ended ended = run("check " + file + " --orders 3 --no-fuse --device host");
+  EXPECT_EQ(ended.exit_code, 0) << ended.out << ended.err;
+  EXPECT_NE(ended.out.find("\nGood: "), std::string::npos) << ended.out;
+  const Ended missing = run("check " + folder_.string() + "/missing.json --device host");
+  EXPECT_EQ(missing.exit_code, 1);
+  EXPECT_EQ(missing.err.rfind("segue: ", 0), 0U) << missing.err;
+  EXPECT_EQ(run("check " + file + model("q8_0")).exit_code, 2) << "a file or a model";
 }
 
 TEST_F(Tool, SynthWritesAModelThatGenerateRuns) {

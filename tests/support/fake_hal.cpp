@@ -90,11 +90,55 @@ void run(const ir::CommandList& list, const ir::Command& command) {
   }
 }
 
-hal::Outcome run(const ir::Plan& plan, FakeDevice& device) {
+/// Its instances' lists are what jobs run; only values that the device reads itself are its own
+/// business.
+class FakeProgram final : public hal::Program {
+ public:
+  FakeProgram(FakeDevice& device, std::span<const hal::ProgramInstance> instances)
+      : device_(device), instances_(instances.begin(), instances.end()) {}
+
+  Result<> update(unsigned, std::span<const ir::SlotUse>) override {
+    if (auto error = device_.injected("update", ErrorCode::kBackend))
+      return std::unexpected(*std::move(error));
+    return {};
+  }
+  void load(unsigned instance, std::span<const hal::SlotLoad> loads) {
+    ir::CommandList& list = *instances_[instance].list;
+    for (const hal::SlotLoad& load : loads) {
+      const ir::Slot& slot = list.slots()[load.slot];
+      std::vector<std::byte> value(address(*load.source) + load.offset,
+                                   address(*load.source) + load.offset + slot.size);
+      if (slot.max != UINT32_MAX) {
+        std::uint32_t number = 0;
+        std::memcpy(&number, value.data(), sizeof(number));
+        number = std::min(number, slot.max);
+        std::memcpy(value.data(), &number, sizeof(number));
+      }
+      for (const ir::SlotUse& use : list.slot_uses()) {
+        if (use.slot != load.slot) continue;
+        const ir::Argument& argument = list.arguments(list.commands()[use.command])[use.argument];
+        std::memcpy(list.mutable_bytes(argument) + use.offset, value.data(), value.size());
+      }
+    }
+  }
+
+ private:
+  FakeDevice& device_;
+  std::vector<hal::ProgramInstance> instances_;
+};
+
+/// Every look at the clock takes a second: so does every command whose time is taken.
+hal::Outcome run(const hal::Job& job, FakeDevice& device) {
+  const ir::Plan& plan = *job.plan;
   hal::Outcome outcome;
   outcome.start_seconds = device.tick();
   for (const std::uint32_t index : plan.order) {
+    hal::CommandTime time{index, 0, 0};
+    if (job.time_commands) time.start_seconds = device.tick();
     run(*plan.list, plan.list->commands()[index]);
+    if (!job.time_commands) continue;
+    time.end_seconds = device.tick();
+    outcome.command_times.push_back(time);
   }
   outcome.command_buffers = 1;
   outcome.barriers_issued = plan.barriers.size();
@@ -183,7 +227,9 @@ bool FakeQueue::complete_next(std::optional<Error> error) {
   if (error) {
     outcome.error = std::move(error);
   } else {
-    outcome = run(*job->plan, device_);
+    if (job->program != nullptr)
+      static_cast<FakeProgram*>(job->program)->load(job->instance, job->loads);
+    outcome = run(*job, device_);
   }
   job->complete(std::move(outcome));
   return true;
@@ -266,6 +312,12 @@ Result<std::unique_ptr<hal::Queue>> FakeDevice::create_queue() {
   auto queue = std::make_unique<FakeQueue>(*this);
   queues_.push_back(queue.get());
   return queue;
+}
+
+Result<std::unique_ptr<hal::Program>> FakeDevice::link(
+    std::span<const hal::ProgramInstance> instances) {
+  if (auto error = injected("link", ErrorCode::kBackend)) return std::unexpected(*std::move(error));
+  return std::make_unique<FakeProgram>(*this, instances);
 }
 
 Result<Device> open_fake(std::shared_ptr<FakeDevice> hal, const DeviceOptions& device_options) {

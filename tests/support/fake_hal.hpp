@@ -52,7 +52,7 @@ struct FakeOptions {
   /// Whether memory has host pointers.
   bool host_visible = true;
   /// Asked before each call with its name ("allocate", "import", "compile", "create_queue",
-  /// "submit"); true makes it fail.
+  /// "submit", "link", "update"); true makes it fail.
   std::function<bool(std::string_view call)> fail_call;
   /// Called by compile(), outside of any lock of the fake's.
   std::function<void(const KernelSource& source, std::span<const SpecConstant> constants)>
@@ -117,6 +117,8 @@ class FakeDevice final : public hal::Device {
   [[nodiscard]] Result<base::Ref<ir::Kernel>> compile(
       const KernelSource& source, std::span<const SpecConstant> constants) override;
   [[nodiscard]] Result<std::unique_ptr<hal::Queue>> create_queue() override;
+  [[nodiscard]] Result<std::unique_ptr<hal::Program>> link(
+      std::span<const hal::ProgramInstance> instances) override;
   [[nodiscard]] std::vector<KernelSource> builtin_kernels() const override {
     return options.builtin_kernels;
   }

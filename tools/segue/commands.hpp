@@ -42,6 +42,35 @@ struct SynthOptions {
 /// Writes a model of a known shape with random weights.
 [[nodiscard]] Result<> synth(const SynthOptions& options);
 
+struct GraphOptions {
+  std::string file;           ///< A saved graph.
+  std::string model;          ///< Or a model; the one that ships with Segue if all three are empty.
+  std::string shape;          ///< Or a shape by name.
+  std::string type = "q8_0";  ///< Of the shape's matrices.
+  std::uint32_t context = 0;  ///< Rows of the cache; 0: what the model was trained for.
+  std::string device;         ///< As open_device() takes it.
+  std::string save;           ///< A file for the graph as JSON.
+  bool no_fuse = false;       ///< The graph as it was recorded.
+  bool json = false;          ///< The reports as JSON.
+  bool dot = false;           ///< The graph for Graphviz instead of the reports.
+};
+
+/// Reports what a decoding step, or a saved graph, costs under each schedule.
+[[nodiscard]] Result<> graph(const GraphOptions& options);
+
+struct CheckOptions {
+  std::string file;           ///< A saved graph.
+  std::string model;          ///< Or a model; the one that ships with Segue if both are empty.
+  std::string device;         ///< As open_device() takes it.
+  std::uint32_t orders = 50;  ///< Random ones.
+  std::uint64_t seed = 1;     ///< Of the noise, and of the first order.
+  bool no_fuse = false;       ///< Only the graph as it was recorded.
+};
+
+/// Prints what verification finds in a decoding step, or in a saved graph, and a verdict. Gives
+/// whether all is well.
+[[nodiscard]] Result<bool> check(const CheckOptions& options);
+
 /// Lists what this machine has to offer, and why the rest cannot be used.
 [[nodiscard]] Result<> devices();
 

@@ -15,6 +15,7 @@
 #include "llama/session.hpp"
 #include "progress_bar.hpp"
 #include "segue/open.hpp"
+#include "shipped_model.hpp"
 
 namespace segue::tool {
 namespace {
@@ -24,22 +25,6 @@ using base::fail;
 using llama::TokenId;
 
 constexpr std::uint64_t kLargeModelBytes = std::uint64_t{64} << 20;
-
-/// The model that ships with Segue: in the source tree that the tool was built in, or where it was
-/// installed.
-Result<std::string> find_shipped_model() {
-  constexpr std::string_view kPlaces[] = {"models", "share/segue/models"};
-  std::error_code error;
-  for (fs::path folder = fs::read_symlink("/proc/self/exe", error).parent_path();
-       !error && folder != folder.root_path(); folder = folder.parent_path()) {
-    for (const std::string_view place : kPlaces) {
-      const fs::path model = folder / place / "tales-q8_0.gguf";
-      if (fs::exists(model, error)) return model.string();
-    }
-  }
-  return fail(ErrorCode::kNotFound,
-              "The model that ships with Segue is not beside this program; name one with -m.");
-}
 
 Result<std::shared_ptr<const llama::Model>> load_model(const Device& device,
                                                        const std::string& path,

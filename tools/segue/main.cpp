@@ -58,9 +58,55 @@ void add_synth(CLI::App& app, SynthOptions& options) {
   app.add_flag("--tied", options.tied, "The output uses the token embedding");
 }
 
+void add_graph(CLI::App& app, GraphOptions& options) {
+  CLI::Option* file = app.add_option("file", options.file, "A graph that --save wrote");
+  CLI::Option* model = app.add_option("-m,--model", options.model,
+                                      "GGUF file whose decoding step to look at; the shipped tales "
+                                      "model if nothing is named");
+  CLI::Option* shape = app.add_option("--shape", options.shape,
+                                      "Only the shape: llama-3.2-1b, llama-3-8b or qwen3-0.6b");
+  CLI::Option* type = app.add_option("--type", options.type,
+                                     "Of the shape's matrices: f32, f16, bf16, q8_0 or q4_0")
+                          ->capture_default_str();
+  CLI::Option* context = app.add_option("--context", options.context,
+                                        "Rows of the cache; the model's own if left out");
+  model->excludes(file);
+  shape->excludes(file)->excludes(model);
+  type->needs(shape);
+  context->excludes(file);
+  app.add_option("--save", options.save, "Write the graph to this file, as JSON");
+  app.add_option("--device", options.device,
+                 "host, vulkan[:n], cuda[:n], metal or auto; SEGUE_DEVICE or auto if left out");
+  app.add_flag("--no-fuse", options.no_fuse, "Leave the dispatches as they were recorded");
+  CLI::Option* json = app.add_flag("--json", options.json, "Print the reports as JSON");
+  app.add_flag("--dot", options.dot, "Print the graph in Graphviz's language")->excludes(json);
+}
+
+void add_check(CLI::App& app, CheckOptions& options) {
+  CLI::Option* file = app.add_option("file", options.file, "A graph that graph --save wrote");
+  CLI::Option* model = app.add_option("-m,--model", options.model,
+                                      "GGUF file whose decoding step to check; the shipped tales "
+                                      "model if nothing is named");
+  model->excludes(file);
+  app.add_option("--orders", options.orders, "How many random orders to run")
+      ->check(CLI::Range(0, 100000))
+      ->capture_default_str();
+  app.add_option("--seed", options.seed, "Of the noise, and of the first order")
+      ->capture_default_str();
+  app.add_option("--device", options.device,
+                 "host, vulkan[:n], cuda[:n], metal or auto; SEGUE_DEVICE or auto if left out");
+  app.add_flag("--no-fuse", options.no_fuse, "Only the graph as recorded, not the fused one");
+}
+
 int finish(const Result<>& result) {
   if (result) return kSucceeded;
   fmt::print(stderr, "segue: {}\n", result.error().to_string());
+  return kFailed;
+}
+
+int finish(const Result<bool>& good) {
+  if (good) return *good ? kSucceeded : kFailed;
+  fmt::print(stderr, "segue: {}\n", good.error().to_string());
   return kFailed;
 }
 
@@ -76,6 +122,14 @@ int main(int argc, char** argv) {
   add_generate(*generate_app, generate_options);
   CLI::App* synth_app = app.add_subcommand("synth", "Write a model with random weights");
   add_synth(*synth_app, synth_options);
+  GraphOptions graph_options;
+  CLI::App* graph_app =
+      app.add_subcommand("graph", "Show what a decoding step costs under each schedule");
+  add_graph(*graph_app, graph_options);
+  CheckOptions check_options;
+  CLI::App* check_app = app.add_subcommand(
+      "check", "Certify the plans of a decoding step, audit its kernels, fuzz its schedules");
+  add_check(*check_app, check_options);
   CLI::App* devices_app = app.add_subcommand("devices", "List the devices of this machine");
 
   try {
@@ -85,6 +139,8 @@ int main(int argc, char** argv) {
   }
   if (generate_app->parsed()) return finish(generate(generate_options));
   if (synth_app->parsed()) return finish(synth(synth_options));
+  if (graph_app->parsed()) return finish(graph(graph_options));
+  if (check_app->parsed()) return finish(check(check_options));
   if (devices_app->parsed()) return finish(devices());
   return kWrongUsage;
 }

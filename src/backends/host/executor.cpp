@@ -37,7 +37,13 @@ hal::Outcome Executor::run(const hal::Job& job) {
     outcome.error = std::move(alive).error();
   } else {
     outcome.command_buffers = 1;
+    linked_ = job.program == nullptr
+                  ? nullptr
+                  : &static_cast<HostProgram*>(job.program)->instance(job.instance);
+    if (linked_ != nullptr) linked_->load(job.loads);
+    start_timing(job);
     run_groups(*job.plan, job.time_barriers, outcome);
+    finish_timing(job, outcome);
     if (failed_.load(std::memory_order_relaxed)) {
       outcome.error = std::exchange(error_, std::nullopt);
       failed_.store(false, std::memory_order_relaxed);
@@ -45,6 +51,36 @@ hal::Outcome Executor::run(const hal::Job& job) {
   }
   outcome.end_seconds = seconds_now();
   return outcome;
+}
+
+void Executor::start_timing(const hal::Job& job) {
+  time_commands_ = job.time_commands;
+  if (time_commands_) times_.assign(job.plan->list->size(), {});
+}
+
+void Executor::finish_timing(const hal::Job& job, hal::Outcome& outcome) {
+  if (!time_commands_) return;
+  for (const std::uint32_t index : job.plan->order) {
+    if (times_[index].end_seconds == 0) continue;  // a command before it failed
+    times_[index].command = index;
+    outcome.command_times.push_back(times_[index]);
+  }
+}
+
+/// The time of a command is from the first of its parts to the last.
+void Executor::run_timed(std::uint32_t index, std::uint64_t part_begin, std::uint64_t part_end,
+                         Scratch& scratch) {
+  const double start = seconds_now();
+  run_command(index, part_begin, part_end, scratch);
+  const double end = seconds_now();
+  const std::lock_guard lock(times_mutex_);
+  hal::CommandTime& time = times_[index];
+  time.start_seconds = time.end_seconds == 0 ? start : std::min(time.start_seconds, start);
+  time.end_seconds = std::max(time.end_seconds, end);
+}
+
+std::uint64_t Executor::work(std::uint32_t index) const {
+  return linked_ != nullptr ? linked_->work(index) : work_bytes(*list_, list_->commands()[index]);
 }
 
 void Executor::run_groups(const ir::Plan& plan, bool time_barriers, hal::Outcome& outcome) {
@@ -81,7 +117,11 @@ void Executor::join() {
 void Executor::start_group(std::span<const std::uint32_t> group) {
   group_ = group;
   switch (context_.team.thread_count() == 1 ? Parallelism::kNever : context_.parallelism) {
-    case Parallelism::kNever: break;
+    case Parallelism::kNever:
+      if (!context_.reverse_groups) break;
+      reversed_.assign(group.rbegin(), group.rend());
+      group_ = reversed_;
+      break;
     case Parallelism::kAuto:
       if (start_shared()) return;
       break;
@@ -109,7 +149,7 @@ void Executor::start_fixed() {
 
 bool Executor::start_shared() {
   std::uint64_t total = 0;
-  for (const std::uint32_t index : group_) total += work_bytes(*list_, list_->commands()[index]);
+  for (const std::uint32_t index : group_) total += work(index);
   if (total < kSharedFromBytes) return false;
   const std::uint64_t target_chunks =
       std::min(context_.team.thread_count() * kChunksPerThread, kMaxTargetChunks);
@@ -134,7 +174,7 @@ void Executor::cut(std::uint64_t chunk_bytes) {
   };
   for (std::uint32_t i = 0; i < group_.size(); ++i) {
     const ir::Command& command = list_->commands()[group_[i]];
-    const std::uint64_t bytes = work_bytes(*list_, command);
+    const std::uint64_t bytes = work(group_[i]);
     if (bytes < chunk_bytes) {
       run_bytes += bytes + kCallBytes;
       if (run_bytes >= chunk_bytes) end_run(i + 1);
@@ -162,7 +202,10 @@ void Executor::run_guarded(const Chunk& chunk, Scratch& scratch) noexcept {
   try {
     for (std::uint32_t i = chunk.begin; i < chunk.end; ++i) {
       index = group_[i];
-      run_command(index, chunk.part_begin, chunk.part_end, scratch);
+      if (time_commands_) [[unlikely]]
+        run_timed(index, chunk.part_begin, chunk.part_end, scratch);
+      else
+        run_command(index, chunk.part_begin, chunk.part_end, scratch);
     }
   } catch (const std::exception& exception) {
     fail(index, exception.what());
@@ -178,7 +221,10 @@ void Executor::run_command(std::uint32_t index, std::uint64_t part_begin, std::u
       [[unlikely]] {
     throw std::runtime_error("HostOptions::fail_call fails \"run_kernel\"");
   }
-  run_parts(*list_, command, part_begin, part_end, scratch);
+  if (linked_ != nullptr)
+    linked_->run(index, part_begin, part_end, scratch);
+  else
+    run_parts(*list_, command, part_begin, part_end, scratch);
 }
 
 void Executor::fail(std::uint32_t index, std::string_view what) noexcept {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "backends/host/host_context.hpp"
+#include "backends/host/host_program.hpp"
 #include "backends/host/scratch.hpp"
 #include "hal/hal.hpp"
 #include "ir/plan.hpp"
@@ -31,6 +32,11 @@ class Executor final : private ChunkRunner {
     std::uint64_t part_begin = 0, part_end = 0;
   };
 
+  void run_timed(std::uint32_t index, std::uint64_t part_begin, std::uint64_t part_end,
+                 Scratch& scratch);
+  [[nodiscard]] std::uint64_t work(std::uint32_t index) const;
+  void start_timing(const hal::Job& job);
+  void finish_timing(const hal::Job& job, hal::Outcome& outcome);
   void run_groups(const ir::Plan& plan, bool time_barriers, hal::Outcome& outcome);
   void start_group(std::span<const std::uint32_t> group);
   [[nodiscard]] bool start_shared();
@@ -48,13 +54,18 @@ class Executor final : private ChunkRunner {
   HostContext& context_;
   Scratch scratch_;  // of the thread that runs the plan
   const ir::CommandList* list_ = nullptr;
+  LinkedInstance* linked_ = nullptr;  // of a replay
   std::span<const std::uint32_t> group_;
   std::vector<Chunk> chunks_;
+  std::vector<std::uint32_t> reversed_;  // the group, if it runs in reverse
   bool team_at_work_ = false;
 
   std::mutex error_mutex_;
   std::atomic<bool> failed_{false};
-  std::optional<Error> error_;  // of the failed command that was recorded first
+  bool time_commands_ = false;
+  std::mutex times_mutex_;
+  std::vector<hal::CommandTime> times_;  // by position in the list; end 0: has not run
+  std::optional<Error> error_;           // of the failed command that was recorded first
 };
 
 }  // namespace segue::host

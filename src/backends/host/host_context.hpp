@@ -15,10 +15,14 @@ namespace segue::host {
 /// What the queues of one device share, and what outlives the device while a queue does.
 struct HostContext {
   HostContext(const HostOptions& options, unsigned thread_count)
-      : faults(options.fail_call), parallelism(options.parallelism), team(thread_count, faults) {}
+      : faults(options.fail_call),
+        parallelism(options.parallelism),
+        reverse_groups(options.reverse_groups),
+        team(thread_count, faults) {}
 
   FaultHook faults;
   Parallelism parallelism;
+  bool reverse_groups;
   ThreadTeam team;
   std::atomic<bool> lost{false};
 

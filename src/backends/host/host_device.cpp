@@ -7,6 +7,7 @@
 
 #include "backends/host/host_context.hpp"
 #include "backends/host/host_memory.hpp"
+#include "backends/host/host_program.hpp"
 #include "backends/host/host_queue.hpp"
 #include "backends/host/kernel_program.hpp"
 #include "backends/host/kernels/builtin.hpp"
@@ -102,6 +103,13 @@ class HostDevice final : public hal::Device {
     return std::make_unique<HostQueue>(context_);
   }
 
+  [[nodiscard]] Result<std::unique_ptr<hal::Program>> link(
+      std::span<const hal::ProgramInstance> instances) override {
+    SEGUE_TRY(context_->check_alive());
+    SEGUE_TRY(context_->check_fault("link", ErrorCode::kBackend));
+    return std::make_unique<HostProgram>(context_, instances);
+  }
+
   [[nodiscard]] std::vector<KernelSource> builtin_kernels() const override {
     return host::builtin_kernels();
   }
@@ -123,6 +131,10 @@ Result<std::shared_ptr<hal::Device>> create_hal_device(const HostOptions& option
     return base::fail(ErrorCode::kInvalidArgument,
                       "The host device is asked for {} threads; at most {} are allowed.",
                       options.threads, kMaxThreads);
+  }
+  if (options.reverse_groups && options.parallelism != Parallelism::kNever) {
+    return base::fail(ErrorCode::kInvalidArgument,
+                      "The host device is to reverse groups, which needs Parallelism::kNever.");
   }
   return std::make_shared<HostDevice>(options);
 }

@@ -104,19 +104,24 @@ bool HostQueue::wait(hal::Job& job, std::optional<std::chrono::steady_clock::tim
   return done;
 }
 
-/// Returns once `job` completed, having run as much of the queue as no other thread did.
+/// Returns once `job` completed, having run as much of the queue as no other thread did. A worker
+/// that is awake goes on by itself: work that moves between processors leaves its caches behind.
 void HostQueue::run_until_done(hal::Job& job, Lock& lock) {
+  const auto nobody_runs = [this] { return !running_ && !worker_awake_; };
   while (!is_complete(job)) {
-    if (!running_) {
+    if (nobody_runs()) {
       run_next(lock);
       continue;
     }
+    // An awake worker runs all there is, and need not wake this thread after each job.
+    const bool worker_runs_it = worker_awake_ && worker_wanted_;
     lock.unlock();
     const bool done = spin_until(kJobWait, [&] { return is_complete(job); });
+    if (!done && worker_runs_it) job.completed.wait(false, std::memory_order_acquire);
     lock.lock();
-    if (done) return;
+    if (done || worker_runs_it) return;
     ++waiters_;
-    changed_.wait(lock, [&] { return is_complete(job) || !running_; });
+    changed_.wait(lock, [&] { return is_complete(job) || nobody_runs(); });
     --waiters_;
   }
 }
@@ -141,9 +146,16 @@ void HostQueue::run_next(Lock& lock) {
 void HostQueue::work() {
   name_this_thread("segue-queue");
   Lock lock(mutex_);
+  const auto has_work = [this] {
+    return stopping_ || (worker_wanted_ && !running_ && !jobs_.empty());
+  };
   for (;;) {
-    worker_wake_.wait(
-        lock, [this] { return stopping_ || (worker_wanted_ && !running_ && !jobs_.empty()); });
+    if (!has_work()) {
+      worker_awake_ = false;
+      if (waiters_ != 0) changed_.notify_all();
+      worker_wake_.wait(lock, has_work);
+      worker_awake_ = true;
+    }
     if (stopping_) return;
     run_next(lock);
   }

@@ -27,8 +27,9 @@ class JobFifo {
 };
 
 /// Runs jobs one after another, on whichever thread comes first: one that waits for a job runs it,
-/// and everything before it, itself, so that commit and wait needs no other thread; otherwise a
-/// worker thread does, which is created with the first job that nobody waits for at once.
+/// and everything before it, itself unless the worker is awake, so that commit and wait needs no
+/// other thread; otherwise a worker thread does, which is created with the first job that nobody
+/// waits for at once.
 ///
 /// A job first waits for the jobs of other queues that it depends on. Those were submitted earlier,
 /// so waits form no circle.
@@ -59,7 +60,8 @@ class HostQueue final : public hal::Queue {
 
   std::mutex mutex_;  // guards what follows
   JobFifo jobs_;
-  bool running_ = false;  // a thread runs a job
+  bool running_ = false;       // a thread runs a job
+  bool worker_awake_ = false;  // the worker looks for the next job by itself
   bool worker_wanted_ =
       false;  // until jobs_ is empty: not every job in it has a thread that waits at once
   bool stopping_ = false;

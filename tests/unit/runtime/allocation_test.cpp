@@ -130,6 +130,43 @@ TEST_P(AllocationTest, ATokenThatTheWorkerRunsAllocatesNothingAfterTheFirst) {  
   }
 }
 
+TEST_P(AllocationTest, AReplayWithOtherValuesAllocatesNothing) {  // row F1, F2, G11
+  SEGUE_SKIP_UNLESS_ALLOCATIONS_COUNT();
+  const Device device = open();
+  const Decoder decoder(device);
+  CommandEncoder encoder = device.create_encoder().value();
+  encoder.start_capture();
+  decoder.record(encoder);
+  const Buffer a = device.create_buffer({.size_bytes = 256}).value();
+  const Buffer b = device.create_buffer({.size_bytes = 256}).value();
+  const BytesSlot position{"position"};
+  const std::uint32_t zero = 0;
+  encoder.upload(KernelArg::slot("target", a.view(0, 4).value()),
+                 KernelArg::bytes(zero, {&position, 1}));
+  encoder.fill(KernelArg::slot("filled", b.view()), std::byte{1});
+  Executable executable = encoder.take_capture()->compile(device).value();
+  const SlotId position_id = executable.slot("position").value();
+  const SlotId target_id = executable.slot("target").value();
+  const BufferView targets[] = {a.view(0, 4).value(), a.view(64, 4).value()};
+  for (std::uint32_t token = 0; token < 50; ++token) {
+    const std::uint64_t before = test::allocation_count();
+    bool done = executable.set(position_id, token).has_value() &&
+                executable.set(target_id, targets[token % 2]).has_value();
+    if (token % 3 == 0) {
+      done = done && executable.submit_and_wait().has_value();
+    } else {
+      Result<Submission> work = executable.submit("token");
+      done = done && work.has_value() && work->wait().has_value();
+    }
+    if (token % 5 == 4) done = done && executable.load(position_id, targets[0]).has_value();
+    const std::uint64_t allocations = test::allocation_count() - before;
+    ASSERT_TRUE(done);
+    if (token >= 8) {  // each of the instances has been used
+      ASSERT_EQ(allocations, 0u) << "token " << token;
+    }
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Threads, AllocationTest, testing::Values(1u, 2u));
 
 }  // namespace

@@ -57,6 +57,36 @@ TEST(BufferView, PartCountsFromItsParent) {  // row A4
   EXPECT_EQ(part.subview(24, 0).value().offset_bytes(), 48u);
 }
 
+TEST(BufferView, RangesOfOneMemoryShareCoordinates) {  // row A2
+  const auto setup = open_fake();
+  const Buffer buffer = make_buffer(setup.device, 64);
+  const AccessRange range = buffer.view(16, 32).value().range(Access::kWrite);
+  EXPECT_EQ(range.memory, buffer.view().range(Access::kRead).memory);
+  EXPECT_EQ(range.end - range.begin, 32u);
+  EXPECT_EQ(range.begin - buffer.view().range(Access::kRead).begin, 16u);
+  EXPECT_EQ(range.access, Access::kWrite);
+  EXPECT_NE(range.memory, make_buffer(setup.device, 64).view().range(Access::kRead).memory);
+  EXPECT_EQ(BufferView().range(Access::kWrite), AccessRange());
+}
+
+TEST(Buffer, TellsWhetherItHasMemoryAndKeepsIt) {  // row A2
+  const auto setup = open_fake();
+  BufferDesc desc;
+  desc.size_bytes = 64;
+  EXPECT_TRUE(setup.device.create_buffer(desc).value().is_backed());
+  desc.deferred = true;
+  const Buffer deferred = setup.device.create_buffer(desc).value();
+  EXPECT_FALSE(deferred.is_backed());
+  EXPECT_FALSE(deferred.is_transient());
+  const std::vector<std::byte> bytes(64);
+  ASSERT_TRUE(setup.device.upload(deferred.view(), bytes).has_value());
+  EXPECT_TRUE(deferred.is_backed());
+  desc.transient = true;
+  const Buffer transient = setup.device.create_buffer(desc).value();
+  EXPECT_TRUE(transient.is_transient());
+  EXPECT_FALSE(transient.is_backed());
+}
+
 TEST(BufferView, CannotLeaveItsParent) {  // row A4, K4
   const auto setup = open_fake();
   const Buffer buffer = make_buffer(setup.device, 64);

@@ -172,6 +172,9 @@ TEST_F(EncoderCaptureTest, NodeHoldsAllOfADispatch) {  // row D2
   EXPECT_EQ(node.label, "layer 3/attention/rope");
   ASSERT_EQ(node.arguments.size(), 3u);
   EXPECT_EQ(node.arguments[1].view, b_.view(8, 16).value());
+  EXPECT_EQ(node.arguments[0].access, Access::kRead);
+  EXPECT_EQ(node.arguments[1].access, Access::kReadWrite);
+  EXPECT_TRUE(node.explicit_views.empty());
   EXPECT_EQ(node.arguments[2].bytes.size(), 4u);
   EXPECT_FALSE(node.unannotated);
   ASSERT_EQ(node.reads.size(), 2u);
@@ -180,6 +183,24 @@ TEST_F(EncoderCaptureTest, NodeHoldsAllOfADispatch) {  // row D2
   EXPECT_EQ(node.writes[0], (AccessRange{node.reads[1].memory, 8, 24, Access::kWrite}));
   const GraphNode copied = node;
   EXPECT_EQ(copied.arguments[0].view, node.arguments[0].view);
+}
+
+TEST_F(EncoderCaptureTest, NodeHoldsTheViewsOfExplicitRangesAndTheByteOfAFill) {  // row D2
+  const Kernel kernel = mover();
+  const Views reads{b_.view(4, 8).value()}, writes{b_.view(32, 8).value()};
+  DispatchOptions options;
+  options.reads = reads;
+  options.writes = writes;
+  CommandEncoder encoder = make_encoder();
+  encoder.start_capture();
+  encoder.dispatch(kernel, {a_.view(), b_.view()}, groups(1), options);
+  encoder.fill(a_.view(), std::byte{7});
+  const Graph graph = encoder.take_capture().value();
+  const GraphNode node = graph.node(0);
+  EXPECT_THAT(node.explicit_views, testing::ElementsAre(reads[0], writes[0]));
+  ASSERT_EQ(node.writes.size(), 1u);
+  EXPECT_EQ(node.writes[0], writes[0].range(Access::kWrite));
+  EXPECT_EQ(graph.node(1).fill_value, std::byte{7});
 }
 
 TEST_F(EncoderCaptureTest, FillsInTheRangesThatTheLastDispatchLacks) {  // row D3
@@ -208,6 +229,22 @@ TEST_F(EncoderCaptureTest, FillsInTheRangesThatTheLastDispatchLacks) {  // row D
   EXPECT_EQ(node.writes[0].begin, 8u);
   EXPECT_EQ(node.writes[0].end, 16u);
   EXPECT_EQ(graph.unannotated_count(), 0u);
+}
+
+TEST_F(EncoderCaptureTest, FilledInReadsLeaveTheGroupCountsTracked) {  // row D3
+  Parameter parameter = buffer_parameter("mystery", Access::kRead);
+  parameter.access_known = false;
+  const Kernel unknown = add_kernel("unknown", {parameter});
+  const Views reads{a_.view(0, 8).value()};
+  const KernelArg arguments[] = {a_.view()};
+  CommandEncoder encoder = make_encoder();
+  encoder.start_capture();
+  encoder.dispatch_indirect(unknown, arguments, b_.view(0, 12).value(), {1, 1, 1});
+  encoder.fill_missing_ranges(reads, reads);
+  const GraphNode node = encoder.take_capture().value().node(0);
+  ASSERT_EQ(node.reads.size(), 2u);
+  EXPECT_EQ(node.reads[1].end - node.reads[1].begin, 12u) << "The device reads them whatever.";
+  EXPECT_EQ(node.writes.size(), 1u);
 }
 
 TEST_F(EncoderCaptureTest, FillsInNothingThatIsKnown) {  // row D3
