@@ -55,6 +55,19 @@ std::shared_ptr<const llama::Model> load_tales(const std::string& format,
   return *std::move(model);
 }
 
+std::shared_ptr<const llama::Model> load_tales_without(const std::string& without) {
+  const auto device = host::create_device();
+  if (!device) return nullptr;
+  if (!without.empty()) {
+    const auto kernel = device->kernels().get(without);
+    if (!kernel) return nullptr;
+    auto nothing = host::raw_kernel(without, kernel->signature(), [](const auto&) {});
+    if (!device->kernels().replace(std::move(nothing))) return nullptr;
+  }
+  const auto model = llama::Model::load(*device, tales_model("q8_0"));
+  return model ? *model : nullptr;
+}
+
 Distance distance(const std::vector<float>& actual, const std::vector<float>& expected) {
   Distance result;
   double error = 0, norm = 0;

@@ -34,6 +34,10 @@ std::string tales_model(const std::string& format);
 std::shared_ptr<const llama::Model> load_tales(const std::string& format,
                                                const llama::ModelOptions& options = {});
 
+/// The tales model in Q8_0 on a device of its own where kernel `without` does nothing; empty: all
+/// do what they should. Null on error.
+std::shared_ptr<const llama::Model> load_tales_without(const std::string& without);
+
 struct Distance {
   double relative_l2 = 0;
   double max_absolute = 0;

@@ -131,17 +131,9 @@ TEST(Session, ThreadsDoNotChangeTheResult) {
 /// Nothing is computed beside the encoder: without any one kernel the output is another.
 TEST(Session, EveryKernelMatters) {
   const auto story = [](const std::string& without) -> std::vector<float> {
-    const auto device = host::create_device();
-    if (!device) return {};
-    if (!without.empty()) {
-      const auto kernel = device->kernels().get(without);
-      if (!kernel) return {};
-      auto nothing = host::raw_kernel(without, kernel->signature(), [](const auto&) {});
-      if (!device->kernels().replace(std::move(nothing))) return {};
-    }
-    const auto model = llama::Model::load(*device, tales_model("q8_0"));
-    if (!model) return {};
-    auto session = llama::Session::create(*model);
+    const auto model = load_tales_without(without);
+    if (model == nullptr) return {};
+    auto session = llama::Session::create(model);
     if (!session) return {};
     // A sampled token, then the logits that follow from it.
     const auto token = session->next({{1, 2047, 790}}, kGreedy);

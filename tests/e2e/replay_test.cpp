@@ -205,17 +205,9 @@ TEST(Replay, TransientsShareMemoryWithoutABarrierMore) {  // row E9
 /// Nothing of a step is computed beside the graph: without any one kernel the tokens are others.
 TEST(Replay, EveryFusedKernelMatters) {
   const auto story = [](const std::string& without) -> std::vector<TokenId> {
-    const auto device = host::create_device();
-    if (!device) return {};
-    if (!without.empty()) {
-      const auto kernel = device->kernels().get(without);
-      if (!kernel) return {};
-      auto nothing = host::raw_kernel(without, kernel->signature(), [](const auto&) {});
-      if (!device->kernels().replace(std::move(nothing))) return {};
-    }
-    const auto model = llama::Model::load(*device, tales_model("q8_0"));
-    if (!model) return {};
-    auto session = llama::Session::create(*model);
+    const auto model = load_tales_without(without);
+    if (model == nullptr) return {};
+    auto session = llama::Session::create(model);
     if (!session) return {};
     std::vector<TokenId> tokens(30);
     if (!session->continue_by(1, kGreedy, tokens)) return {};
