@@ -29,7 +29,7 @@ NameId ListCopier::copy_name(NameId name) {
 std::uint32_t ListCopier::copy_slot(std::uint32_t slot) {
   if (slots_[slot] == 0) {
     Slot copy = from_.slots()[slot];
-    if (copy.kind == SlotKind::kView) {
+    if (copy.kind == SlotKind::kView && copy.view.is_view()) {
       const Relocation place = relocated(*copy.view.storage);
       copy.view.storage = place.storage;
       copy.view.offset += place.offset;
