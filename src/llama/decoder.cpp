@@ -116,7 +116,7 @@ Result<> Decoder::submit_steps(std::size_t count) {
       while (done < half) wait_for(done++);
     }
     if (!first_error) break;
-    Result<Submission> submission = executable_.submit();
+    Result<Submission> submission = executable_.submit({}, Waiting::kSoon);
     if (!submission) {
       first_error = std::unexpected(std::move(submission).error());
       break;

@@ -34,10 +34,7 @@ std::vector<ir::ResourceUse> fixed_resources(const ir::CommandList& list) {
     const ir::Command& command = list.commands()[c];
     for (std::uint32_t i = 0; i < command.argument_count; ++i) {
       const ir::Argument& argument = list.arguments(command)[i];
-      const bool slot = std::ranges::any_of(list.slot_uses(c), [&](const ir::SlotUse& use) {
-        return use.argument == i && list.slots()[use.slot].kind == ir::SlotKind::kView;
-      });
-      if (argument.is_view() && !slot) add(argument);
+      if (argument.is_view() && !is_view_slot(list, c, i)) add(argument);
     }
     for (const ir::Argument& range : list.explicit_ranges(command)) add(range);
   }
@@ -66,6 +63,7 @@ Result<std::shared_ptr<ExecutableState>> ExecutableState::create(const GraphStat
   SEGUE_TRY(graph.core->check_alive());
   std::shared_ptr<ExecutableState> state(new ExecutableState(graph.core));
   state->queue_ = options.queue;
+  state->label_ = options.label;
   std::vector<std::uint32_t> original;
   SEGUE_TRY(state->lower_graph(graph, options, original));
   SEGUE_TRY(state->make_instances(options.max_in_flight));

@@ -266,7 +266,7 @@ Result<Submission> ExecutableState::submit(const std::shared_ptr<DeviceState>& d
     return std::unexpected(std::move(updated).error());
   }
   base::Ref<SubmissionState> submission = core_->acquire_recording(true);
-  submission->label.assign(label);
+  submission->label.assign(label.empty() ? std::string_view(label_) : label);
   submission->plan = &instance.plan;
   submission->program = program_.get();
   submission->instance = index;

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -81,7 +82,6 @@ class ExecutableState : public std::enable_shared_from_this<ExecutableState> {
                        std::vector<std::uint32_t>& original);
   Result<> make_instances(unsigned count);
   void collect_slots();
-  void collect_resources();
   [[nodiscard]] Result<const ir::Slot*> check_slot(SlotId slot, ir::SlotKind kind) const;
   [[nodiscard]] std::string_view slot_name(std::size_t slot) const {
     return list().name(list().slots()[slot].name);
@@ -94,6 +94,7 @@ class ExecutableState : public std::enable_shared_from_this<ExecutableState> {
 
   std::shared_ptr<DeviceCore> core_;
   unsigned queue_ = 0;
+  std::string label_;  // of submissions that bring none
   ir::CommandList list_;
   ir::Plan plan_;
   std::vector<std::unique_ptr<Instance>> instances_;

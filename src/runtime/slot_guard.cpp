@@ -8,15 +8,11 @@
 #include "runtime/buffer_state.hpp"
 
 namespace segue::runtime {
-namespace {
-
-bool is_slot(const ir::CommandList& list, std::uint32_t command, std::uint32_t argument) {
+bool is_view_slot(const ir::CommandList& list, std::uint32_t command, std::uint32_t argument) {
   return std::ranges::any_of(list.slot_uses(command), [&](const ir::SlotUse& use) {
     return use.argument == argument && list.slots()[use.slot].kind == ir::SlotKind::kView;
   });
 }
-
-}  // namespace
 
 SlotGuard::SlotGuard(const ir::Plan& plan, std::vector<std::uint32_t> original)
     : list_(plan.list), original_(std::move(original)), group_(plan.list->size(), 0) {
@@ -34,7 +30,7 @@ SlotGuard::SlotGuard(const ir::Plan& plan, std::vector<std::uint32_t> original)
     // An explicit footprint replaces what the arguments say, for reads and for writes apart.
     for (std::uint32_t i = 0; i < command.argument_count; ++i) {
       const ir::Argument& argument = list_->arguments(command)[i];
-      if (!argument.is_view() || argument.size == 0 || is_slot(*list_, c, i)) continue;
+      if (!argument.is_view() || argument.size == 0 || is_view_slot(*list_, c, i)) continue;
       const bool read = reads(argument.access) && !command.explicit_reads;
       const bool written = writes(argument.access) && !command.explicit_writes;
       if (!read && !written) continue;

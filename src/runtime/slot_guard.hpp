@@ -11,6 +11,10 @@
 
 namespace segue::runtime {
 
+/// Whether a slot fills argument `argument` of a command with a view.
+[[nodiscard]] bool is_view_slot(const ir::CommandList& list, std::uint32_t command,
+                                std::uint32_t argument);
+
 /// Knows which bytes a plan took for separate, and says whether they still are when slots name
 /// other views: commands that touch the same bytes, one of them writing, must stand in different
 /// groups, in recorded order.

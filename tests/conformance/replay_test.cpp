@@ -360,12 +360,16 @@ TEST_P(ReplayConformance, OverlapsAreRefusedAndNothingRuns) {  // row F3
 // -- Several at a time
 
 TEST_P(ReplayConformance, ReplaysInFlightAreAsOneAfterAnother) {  // row F4
-  constexpr std::uint32_t kReplays = 50;
+  constexpr std::uint32_t kReplays = 100;  // more than a device may have submissions in flight
   const Buffer x = make_buffer(counting(kCount)), y = make_buffer(Words(kCount)),
                trace = make_buffer(Words(kReplays));
-  for (const unsigned in_flight : {1U, 2U, 8U}) {
+  using Case = std::pair<unsigned, Waiting>;
+  for (const auto& [in_flight, waiting] :
+       {Case{1, Waiting::kUnknown}, Case{2, Waiting::kUnknown}, Case{8, Waiting::kUnknown},
+        Case{1, Waiting::kSoon}, Case{8, Waiting::kSoon}, Case{kReplays, Waiting::kSoon}}) {
     CompileOptions options;
     options.max_in_flight = in_flight;
+    options.label = "sum";
     Executable executable =
         compile(capture([&](CommandEncoder& encoder) {
                   const BytesSlot factor{"factor"};
@@ -384,7 +388,8 @@ TEST_P(ReplayConformance, ReplaysInFlightAreAsOneAfterAnother) {  // row F4
     for (std::uint32_t i = 0; i < kReplays; ++i) {
       set(executable, "factor", i);
       set(executable, "trace", words(trace, i, 1));
-      works.push_back(executable.submit().value());
+      works.push_back(executable.submit({}, waiting).value());
+      ASSERT_EQ(works.back().label(), "sum");
       want[i] = sum += i;
     }
     for (Submission& work : works) ASSERT_TRUE(work.wait().has_value());
