@@ -122,7 +122,7 @@ TEST(CertificateOracle, TheCriticalPathIsTheFewestRounds) {  // rows L1, E5
   std::mt19937_64 random(test::test_seed());
   std::size_t saved = 0;
   for (const auto& shape : shapes(40)) {
-    for (int i = 0; i < 200; ++i) {
+    for (int i = 0; i < 500; ++i) {
       const test::Program program = random_program(random, shape);
       const ir::Plan plan = plan_in_rounds(program);
       const Certificate certificate = certify(plan);
