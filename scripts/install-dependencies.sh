@@ -10,6 +10,7 @@ set -euo pipefail
 packages=(
   cmake g++ ninja-build
   libcli11-dev libfmt-dev libhwy-dev libspdlog-dev nlohmann-json3-dev
+  glslang-dev glslang-tools libvulkan-dev libvulkan-volk-dev spirv-headers spirv-tools
 )
 case "${1:-}" in
   --runtime) ;;
@@ -17,6 +18,7 @@ case "${1:-}" in
     packages+=(
       ccache clang-19 clang-format-19 clang-tidy-19 libclang-rt-19-dev llvm-19
       libbenchmark-dev libgmock-dev libgtest-dev librapidcheck-dev
+      mesa-vulkan-drivers vulkan-validationlayers
     )
     ;;
   *)

@@ -27,6 +27,13 @@ void drop_handle(BufferState* state) noexcept;
 
 /// What the host may do with a buffer's memory directly. upload() and download() work with every
 /// kind.
+///
+/// Where device and host share memory, or the host sees all of the device's, both kinds are in the
+/// same memory. Where it does not, kReadWrite places the buffer in memory of the host, which
+/// kernels reach over the bus: good for what is written or read once, such as logits, and slow for
+/// weights. There kNone is the choice for everything that kernels read often; upload() and
+/// download() then go through a bounded staging buffer. The host reads device memory that it does
+/// see, without caching it, at a fraction of the speed of download().
 enum class HostAccess : std::uint8_t {
   kNone,       ///< Device only; mapping is an error.
   kReadWrite,  ///< Mappable, coherent: no flush is ever needed.

@@ -19,6 +19,7 @@
 #include "segue/limits.hpp"
 #include "segue/pool.hpp"
 #include "segue/residency.hpp"
+#include "segue/timeline.hpp"
 
 namespace segue {
 
@@ -110,6 +111,16 @@ class Device {
   /// The device's kernels: those of segue::ops, and what users add.
   [[nodiscard]] KernelLibrary& kernels() const;
   [[nodiscard]] Result<CommandEncoder> create_encoder(const EncoderOptions& options = {}) const;
+  /// A timeline that has reached `initial`, for all queues of the device and the host.
+  [[nodiscard]] Result<Timeline> create_timeline(std::uint64_t initial = 0,
+                                                 std::string_view label = {}) const;
+  /// A timeline that another process or API exported; see Timeline::export_handle(). Takes the
+  /// handle over if it succeeds.
+  ///
+  /// @error kUnsupported  Without Features::shared_timelines, or of a type that the device does not
+  ///                      know.
+  [[nodiscard]] Result<Timeline> import_timeline(const NativeHandle& handle,
+                                                 std::string_view label = {}) const;
   [[nodiscard]] Result<Pool> create_pool(const PoolOptions& options = {}) const;
   [[nodiscard]] ResidencySet residency() const;
 

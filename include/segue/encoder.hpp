@@ -21,6 +21,7 @@
 #include "segue/hazard.hpp"
 #include "segue/kernel.hpp"
 #include "segue/submission.hpp"
+#include "segue/timeline.hpp"
 
 namespace segue {
 
@@ -156,6 +157,9 @@ struct DispatchOptions {
   std::optional<std::span<const BufferView>> writes = std::nullopt;
 };
 
+/// What a dispatch says that says nothing more.
+inline constexpr DispatchOptions kPlainDispatch{};
+
 /// Whether a recording keeps what it uses alive until it completed.
 enum class Lifetime : std::uint8_t {
   kRetained,
@@ -214,9 +218,9 @@ class CommandEncoder {
   /// @note  Host: one task. Vulkan: vkCmdDispatch. Metal: dispatchThreadgroups. CUDA: one kernel
   /// node.
   void dispatch(const Kernel& kernel, std::span<const KernelArg> args, Grid grid,
-                const DispatchOptions& options = {});
+                const DispatchOptions& options = kPlainDispatch);
   void dispatch(const Kernel& kernel, std::initializer_list<KernelArg> args, Grid grid,
-                const DispatchOptions& options = {}) {
+                const DispatchOptions& options = kPlainDispatch) {
     dispatch(kernel, std::span<const KernelArg>(args.begin(), args.size()), grid, options);
   }
 
@@ -224,7 +228,7 @@ class CommandEncoder {
   /// each at most that of `bound`. Larger counts run as the bound. The read is tracked.
   void dispatch_indirect(const Kernel& kernel, std::span<const KernelArg> args,
                          const BufferView& group_counts, Extent3 bound,
-                         const DispatchOptions& options = {});
+                         const DispatchOptions& options = kPlainDispatch);
 
   /// Sets every byte of `destination`, a view or a slot of one, to `value`.
   void fill(const KernelArg& destination, std::byte value);
@@ -305,6 +309,22 @@ class CommandEncoder {
   void encode_with_barriers(const Graph& graph, std::span<const std::uint32_t> order);
   /// @}
 
+  /// @name Timelines: what the next commit as a whole waits for before its first command, and
+  /// signals after its last; also if it has no command. See Timeline.
+  /// @{
+
+  /// @error kInvalidArgument  The handle is empty or of another device, or the recording signals
+  ///                          this value or a smaller one of the timeline (returned by commit(), as
+  ///                          are those below).
+  /// @error kInvalidState     A capture is open: give timelines to Executable::submit().
+  /// Otherwise why the timeline failed.
+  void wait_for(const Timeline& timeline, std::uint64_t value);
+  /// @error kInvalidArgument  As above; or the timeline has reached the value, or is signalled by
+  ///                          the recording already.
+  /// @error kInvalidState     As above.
+  void signal(const Timeline& timeline, std::uint64_t value);
+  /// @}
+
   /// @name Commit. An empty recording is valid and completes.
   /// @{
 
@@ -313,7 +333,9 @@ class CommandEncoder {
   /// Submits the recording.
   ///
   /// @error kInvalidState  Already committed, or a capture is open.
-  /// @error kBusy          The host maps a buffer that the recording uses.
+  /// @error kBusy          The host maps a buffer that the recording uses; or as many submissions
+  /// as
+  ///                       the device allows wait for timelines that none of them signals.
   /// Otherwise the first error of the recording, or why the device refuses it; nothing was
   /// submitted then.
   Result<Submission> commit();

@@ -16,6 +16,7 @@
 #include "segue/grid.hpp"
 #include "segue/schedule.hpp"
 #include "segue/submission.hpp"
+#include "segue/timeline.hpp"
 
 namespace segue {
 
@@ -56,6 +57,14 @@ enum class Waiting : std::uint8_t {
   /// This thread goes on to wait for the submission, or for a later one of the queue. The host then
   /// runs the work on the waiting thread and wakes no other; GPUs start at once either way.
   kSoon,
+};
+
+/// What a replay may say beyond the values of its slots. Borrows.
+struct SubmitOptions {
+  std::string_view label = {};
+  Waiting waiting = Waiting::kUnknown;
+  std::span<const TimelinePoint> waits = {};    ///< Reached before the replay starts.
+  std::span<const TimelinePoint> signals = {};  ///< Signalled when it is done.
 };
 
 enum class SlotId : std::uint32_t {};
@@ -123,10 +132,14 @@ class Executable {
   ///
   /// @error kInvalidArgument  Views bound to slots overlap others in a way that the schedule did
   ///                          not allow for; the message names both ranges.
-  /// @error kBusy             The host maps a buffer that the replay uses.
+  /// @error kInvalidArgument  Timelines as CommandEncoder::wait_for() and signal().
+  /// @error kBusy             The host maps a buffer that the replay uses; or all replays that may
+  ///                          be unfinished wait for timelines that nothing submitted signals.
   /// Otherwise why the device refuses it. Nothing was submitted then.
   Result<Submission> submit(std::string_view label = {}, Waiting waiting = Waiting::kUnknown);
+  Result<Submission> submit(const SubmitOptions& options);
   Result<> submit_and_wait(std::string_view label = {});
+  Result<> submit_and_wait(const SubmitOptions& options);
 
   /// Takes the time of each dispatch of later submissions; see Submission::dispatch_times().
   void set_profiling(bool on);

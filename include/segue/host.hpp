@@ -194,8 +194,8 @@ struct HostOptions {
   bool reverse_groups = false;
   /// For tests of error paths: called, from any thread, before each call that may fail, with its
   /// name ("allocate", "import", "compile", "create_queue", "create_thread", "submit",
-  /// "link", "update", "run_kernel"); true makes that call fail. "device" is asked when a
-  /// submission starts; true loses the device.
+  /// "link", "update", "create_timeline", "signal_timeline", "run_kernel"); true makes that call
+  /// fail. "device" is asked when a submission starts; true loses the device.
   std::function<bool(std::string_view call)> fail_call = {};
 };
 

@@ -49,6 +49,8 @@ struct Signature {
   bool fixed_group_size = false;     ///< The dispatch may not choose another group size.
   std::uint32_t items_per_group =
       1;  ///< Outputs that one group produces, for callers that size a grid by it.
+  std::uint32_t batch_per_group =
+      0;  ///< Of a second dimension, such as tokens; 0: a group takes all.
 
   [[nodiscard]] std::size_t argument_count() const;
 };

@@ -14,7 +14,10 @@ struct Limits {
   std::uint64_t max_buffer_bytes = 0;
   std::uint64_t max_view_bytes = 0;  ///< Largest view that one argument binds.
   std::uint32_t view_offset_alignment =
-      1;                               ///< What a bound view's offset must divide by, in bytes.
+      1;  ///< What the offset of a kernel's view must divide by, in bytes.
+  /// Views at multiples of this, in bytes, are bound as they are; the device copies others to such
+  /// a place and back around each dispatch that takes them.
+  std::uint32_t direct_view_alignment = 1;
   std::uint32_t max_arguments = 0;     ///< Buffers and bytes of one dispatch together.
   std::uint32_t max_inline_bytes = 0;  ///< Of one kBytes argument; at least 4096 on every backend.
   std::uint32_t max_shared_memory_bytes = 0;  ///< Of one group, all shared parameters together.
@@ -35,7 +38,8 @@ struct Features {
   bool residency_sets = false;
   bool pipeline_cache = false;  ///< Compiled kernels are kept on disk.
   bool gpu_timestamps = false;
-  bool lifetime_checks = false;  ///< Lifetime::kUnretained detects a buffer freed too early.
+  bool shared_timelines = false;  ///< Timelines can be exported and imported.
+  bool lifetime_checks = false;   ///< Lifetime::kUnretained detects a buffer freed too early.
 };
 
 /// Memory of the device, in bytes; no value where the system does not say.

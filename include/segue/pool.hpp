@@ -24,6 +24,7 @@ struct PoolOptions {
   bool zero_leases = false;                   ///< Every lease starts as zeros.
   /// Filled into memory that comes back, so that stale reads show. Not applied to zero_leases.
   std::optional<std::byte> poison = {};
+  HostAccess host_access = HostAccess::kReadWrite;  ///< Of every lease.
   std::string label = {};
 };
 

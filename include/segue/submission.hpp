@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -36,6 +37,9 @@ struct DispatchTime {
   [[nodiscard]] double elapsed_seconds() const { return end_seconds - start_seconds; }
 };
 
+/// Gets the result of a submission.
+using CompletionCallback = std::function<void(const Result<>& result)>;
+
 enum class SubmissionStatus : std::uint8_t { kPending, kCompleted, kFailed };
 
 /// Work handed to a device. Move-only. May be waited for from any thread, by one thread at a time;
@@ -60,6 +64,16 @@ class Submission {
   ///
   /// @error kTimeout  The work still runs. The submission stays as it was.
   Result<> wait_for(std::chrono::nanoseconds timeout);
+  /// Calls `callback` once, with what wait() returns: when the work has completed, on whatever
+  /// thread learns of it, before any wait for it returns; at once on this thread if it has
+  /// completed already, or if nothing was submitted. Also if this object is dropped. Callbacks of
+  /// one submission are called in the order given. An error counts as seen then.
+  ///
+  /// While a callback runs, work may be held up. It may record, signal timelines, and wake other
+  /// threads; it must not submit, wait for work or timelines, access buffers from the host, or
+  /// throw. What it captures lives until it was called: a timeline in the callback of the work that
+  /// waits for it keeps that waiting.
+  void on_complete(CompletionCallback callback);
   [[nodiscard]] bool is_done() const;
   [[nodiscard]] SubmissionStatus status() const;
   /// @error kInvalidState  The work has not completed, or nothing was submitted.

@@ -50,13 +50,15 @@ struct Tensor {
 enum class WeightLayout : std::uint8_t {
   kRowMajor,   ///< As in the model file; needs no copy.
   kRowTile16,  ///< Tiles of 16 rows, interleaved for 16-lane int8 products; see docs/kernel-abi.md.
+  kPlanes,     ///< All quants, then all scales, for aligned loads of 16 bytes; see there too.
 };
 [[nodiscard]] std::string_view to_string(WeightLayout layout);
 
-/// Whether weights of `type` exist in `layout`: all are row-major, kQ8_0 and kQ4_0 also in tiles.
+/// Whether weights of `type` exist in `layout`: all are row-major, kQ8_0 and kQ4_0 also in the
+/// others.
 [[nodiscard]] bool has_layout(DType type, WeightLayout layout);
 /// Bytes of a weight matrix in `layout`. Tiles are whole: rows that are missing in the last one are
-/// zeros.
+/// zeros. Both planes end on 16 bytes, with zeros.
 [[nodiscard]] std::uint64_t weight_bytes(DType type, WeightLayout layout, std::uint64_t rows,
                                          std::uint64_t columns);
 

@@ -11,6 +11,9 @@ namespace segue::base {
 /// "mat_vec_*": y[t, r] = sum over c of weights[r, c] * x[t, c], for t < tokens, r < rows, c <
 /// columns. Arguments: weights, x [tokens, columns] F32, y [tokens, rows] F32, this. A group makes
 /// items_per_group rows of all tokens.
+///
+/// "mat_mul_*": the same for many tokens. A group makes items_per_group rows of batch_per_group
+/// tokens, batches along y. "mat_mul_*_half" rounds weights and, twice, activations to F16.
 struct MatMulParams {
   std::uint32_t tokens;
   std::uint32_t rows;
@@ -39,7 +42,8 @@ struct FusedMatVecParams {
   float epsilon;
 };
 
-/// "repack_*_tile16": weights [rows, columns] from the row-major layout to tiles of 16 rows.
+/// "repack_*_tile16", "repack_*_planes": weights [rows, columns] from the row-major layout to tiles
+/// of 16 rows, or to planes.
 /// Arguments: source, destination, this. A group makes items_per_group rows.
 struct RepackParams {
   std::uint32_t rows;

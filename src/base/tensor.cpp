@@ -10,6 +10,12 @@ namespace segue {
 namespace {
 
 constexpr std::uint64_t kTileRows = 16;
+constexpr std::uint64_t kScaleBytes = 2;
+constexpr std::uint64_t kPlaneAlignment = 16;
+
+constexpr std::uint64_t round_up(std::uint64_t value, std::uint64_t step) {
+  return (value + step - 1) / step * step;
+}
 
 }  // namespace
 
@@ -68,6 +74,7 @@ std::string_view to_string(WeightLayout layout) {
   switch (layout) {
     case WeightLayout::kRowMajor: return "row-major";
     case WeightLayout::kRowTile16: return "tiles of 16 rows";
+    case WeightLayout::kPlanes: return "planes";
   }
   return "unknown";
 }
@@ -78,9 +85,17 @@ bool has_layout(DType type, WeightLayout layout) {
 
 std::uint64_t weight_bytes(DType type, WeightLayout layout, std::uint64_t rows,
                            std::uint64_t columns) {
-  const std::uint64_t stored_rows =
-      layout == WeightLayout::kRowTile16 ? (rows + kTileRows - 1) / kTileRows * kTileRows : rows;
-  return stored_rows * row_bytes(type, columns);
+  const std::uint64_t bytes_per_row = row_bytes(type, columns);
+  switch (layout) {
+    case WeightLayout::kRowMajor: break;
+    case WeightLayout::kRowTile16: return round_up(rows, kTileRows) * bytes_per_row;
+    case WeightLayout::kPlanes: {
+      const std::uint64_t scales = rows * (columns / block_elements(type)) * kScaleBytes;
+      return round_up(rows * bytes_per_row - scales, kPlaneAlignment) +
+             round_up(scales, kPlaneAlignment);
+    }
+  }
+  return rows * bytes_per_row;
 }
 
 }  // namespace segue

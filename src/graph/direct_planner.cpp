@@ -64,16 +64,23 @@ void DirectPlanner::append(const ir::CommandList& list, std::uint32_t index, ir:
                      {}});
     return;
   }
-  bool needed_barrier = false;
-  if (group_is_empty(plan) && !plan.barriers.empty()) {
-    plan.barriers.back().later = index;
-    needed_barrier = plan.barriers.back().reason == ir::BarrierReason::kHazard;
+  if (infer) {
+    const bool tracks = mode_ == BarrierMode::kAutomatic;
+    return append(index, tracks ? gather(list, command) : std::span<const AccessRange>(), plan);
   }
-  if (mode_ == BarrierMode::kAutomatic && !infer) {
+  static_cast<void>(name_later_command(index, plan));
+  if (mode_ == BarrierMode::kAutomatic) {
     tracker_.add(gather(list, command));
     ++tracked_;
-  } else if (mode_ == BarrierMode::kAutomatic) {
-    if (const std::optional<Conflict> conflict = tracker_.check_and_add(gather(list, command))) {
+  }
+  plan.order.push_back(index);
+}
+
+void DirectPlanner::append(std::uint32_t index, std::span<const AccessRange> ranges,
+                           ir::Plan& plan) {
+  const bool needed_barrier = name_later_command(index, plan);
+  if (mode_ == BarrierMode::kAutomatic) {
+    if (const std::optional<Conflict> conflict = tracker_.check_and_add(ranges)) {
       ++counts_.inferred;
       end_group(plan, {ir::BarrierReason::kHazard, conflict->hazard, kUnresolvedCommand, index,
                        conflict->range});
@@ -83,6 +90,13 @@ void DirectPlanner::append(const ir::CommandList& list, std::uint32_t index, ir:
     ++tracked_;
   }
   plan.order.push_back(index);
+}
+
+bool DirectPlanner::name_later_command(std::uint32_t index, ir::Plan& plan) const {
+  if (!group_is_empty(plan) || plan.barriers.empty()) [[likely]]
+    return false;
+  plan.barriers.back().later = index;
+  return plan.barriers.back().reason == ir::BarrierReason::kHazard;
 }
 
 bool DirectPlanner::barrier_between(const ir::CommandList& list,

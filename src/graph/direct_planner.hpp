@@ -40,6 +40,10 @@ class DirectPlanner {
   /// the current group whatever it touches; commands after it are checked against it all the same.
   void append(const ir::CommandList& list, std::uint32_t index, ir::Plan& plan, bool infer = true);
 
+  /// The same for a command that is no barrier and whose ranges are at hand: those that
+  /// CommandList::for_each_range() gives.
+  void append(std::uint32_t index, std::span<const AccessRange> ranges, ir::Plan& plan);
+
   /// Ends the group if `ranges`, what the next command is going to touch, conflict with it. Adds
   /// nothing itself. Works in both modes, since it is a barrier placed by hand. Returns whether it
   /// placed one.
@@ -58,6 +62,9 @@ class DirectPlanner {
  private:
   std::span<const AccessRange> gather(const ir::CommandList& list, const ir::Command& command);
   void track_untracked(const ir::CommandList& list, const ir::Plan& plan);
+  /// Tells a barrier that stands right before command `index` which command that is. Whether there
+  /// is one that was inferred.
+  bool name_later_command(std::uint32_t index, ir::Plan& plan) const;
   void end_group(ir::Plan& plan, const ir::PlannedBarrier& barrier);
   [[nodiscard]] bool group_is_empty(const ir::Plan& plan) const {
     return plan.order.size() == group_begin_;

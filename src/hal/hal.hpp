@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -25,12 +26,13 @@ class Memory {
  public:
   virtual ~Memory() = default;
   std::byte* host = nullptr;  ///< First byte, or null without host access.
+  bool host_cached = false;   ///< Reads through `host` go at full speed.
   void* native = nullptr;     ///< What ir::Storage::native of its buffers is.
 };
 
 struct MemoryRequest {
   std::uint64_t size_bytes = 0;
-  bool host_access = true;
+  bool host_access = true;  ///< Memory::host is needed, not only welcome.
   bool zero = true;
   std::string_view label;
 };
@@ -58,7 +60,8 @@ struct Outcome {
 struct SlotLoad {
   std::uint32_t slot = 0;
   const ir::Storage* source = nullptr;
-  std::uint64_t offset = 0;  ///< In the source.
+  std::uint64_t offset = 0;   ///< In the source.
+  std::uint64_t version = 0;  ///< Of the slot: another one whenever the source is.
 };
 
 /// One of the parameter sets of a program. Its list is the runtime's, which changes arguments and
@@ -77,11 +80,47 @@ class Program {
   virtual Result<> update(unsigned instance, std::span<const ir::SlotUse> uses) = 0;
 };
 
+/// A number that only grows, by which queues, the host and other processes wait for one another.
+/// Calls may come from several threads, with locks of the runtime held: none completes a job before
+/// it returns. Destroyed in complete() of the last job that names it, at the earliest.
+///
+/// Jobs may wait for values that nobody has signalled yet. The runtime sees to it that each wait of
+/// a job comes to an end: by a signal or by fail().
+class Timeline {
+ public:
+  virtual ~Timeline() = default;
+  [[nodiscard]] virtual Result<std::uint64_t> value() = 0;
+  /// By the host. `value` is above the present one and below those that unfinished jobs signal.
+  virtual Result<> signal(std::uint64_t value) = 0;
+  /// True once the value is reached, false if `deadline` passed before (none: waits as long as it
+  /// takes), or the error that fail() gave.
+  virtual Result<bool> wait(std::uint64_t value,
+                            std::optional<std::chrono::steady_clock::time_point> deadline) = 0;
+  /// Ends all waits, now and later, for values that are not reached yet. The host gets `error`.
+  /// Jobs fail with it unrun where the backend knows that they wait; where the device waits by
+  /// itself, the number is raised to `value`, for which a job waits, and jobs run, and the runtime
+  /// makes them fail when they complete. What jobs signal later is of no consequence. May be called
+  /// again, with larger values; without meaning on a lost device, whose jobs all fail.
+  virtual void fail(std::uint64_t value, const Error& error) noexcept = 0;
+  [[nodiscard]] virtual NativeHandle native_handle() const = 0;
+  /// For another process or API; its owner is the caller.
+  [[nodiscard]] virtual Result<NativeHandle> export_handle() = 0;
+};
+
+struct TimelineUse {
+  Timeline* timeline = nullptr;
+  std::uint64_t value = 0;
+};
+
+class Queue;
+
 /// One submission. Owned by the runtime, which keeps it and its plan alive until complete() was
 /// called.
 class Job {
  public:
-  /// Called exactly once, from any thread, after the last command finished or the job failed.
+  /// Called exactly once, from any thread, after the last command finished or the job failed, and
+  /// after the signals of `timeline_signals`. For a job that failed before them complete() calls
+  /// Timeline::fail().
   virtual void complete(Outcome&& outcome) noexcept = 0;
 
   const ir::Plan* plan = nullptr;
@@ -91,16 +130,25 @@ class Job {
   /// Jobs of other queues that must complete first; they were submitted earlier, and outlive this
   /// job.
   std::span<Job* const> waits;
+  /// Reached before the first command.
+  std::span<const TimelineUse> timeline_waits;
+  /// Signalled after the last command; each timeline once, with a value above what it has then.
+  std::span<const TimelineUse> timeline_signals;
   bool time_barriers = false;
   bool time_commands = false;
   bool waited_for = false;  ///< The caller waits at once; a backend may skip waking its worker.
+  std::string_view name;    ///< For native tools.
+  /// The backend's own, set by submit(): where the job is in its queue.
+  std::uint64_t ticket = 0;
+  Queue* ticket_queue = nullptr;
   std::atomic<bool> completed{false};  ///< Set by complete().
 
  protected:
   ~Job() = default;
 };
 
-/// Executes jobs in the order of submission. Calls may come from several threads.
+/// Executes jobs in the order of submission. Calls may come from several threads. A job that waits
+/// for a timeline holds up no other queue, whose jobs may be what signals it.
 class Queue {
  public:
   /// Finishes what was submitted, then goes.
@@ -126,15 +174,34 @@ class Device {
   [[nodiscard]] virtual Result<std::unique_ptr<Memory>> import_host(std::byte* data,
                                                                     std::uint64_t size_bytes,
                                                                     bool writable) = 0;
+  /// Copy bytes to and from memory and set bytes of it, also where the host does not see it. No job
+  /// uses those bytes meanwhile; all is done when a call returns.
+  [[nodiscard]] virtual Result<> write(Memory& destination, std::uint64_t offset,
+                                       std::span<const std::byte> source) = 0;
+  [[nodiscard]] virtual Result<> read(Memory& source, std::uint64_t offset,
+                                      std::span<std::byte> destination) = 0;
+  [[nodiscard]] virtual Result<> fill(Memory& destination, std::uint64_t offset,
+                                      std::uint64_t size_bytes, std::byte value) = 0;
+  /// Asks for the memory to be kept on the device when memory runs short, or takes that back. A
+  /// hint, which a backend without Features::residency_sets never gets.
+  virtual void set_residency(Memory& /*memory*/, bool /*resident*/) {}
   [[nodiscard]] virtual Result<base::Ref<ir::Kernel>> compile(
       const KernelSource& source, std::span<const SpecConstant> constants) = 0;
   [[nodiscard]] virtual Result<std::unique_ptr<Queue>> create_queue() = 0;
+  /// Of queues of this device. `label` is for native tools.
+  [[nodiscard]] virtual Result<std::unique_ptr<Timeline>> create_timeline(
+      std::uint64_t initial, std::string_view label) = 0;
+  /// What another process or API exported. Takes the handle over if it succeeds.
+  [[nodiscard]] virtual Result<std::unique_ptr<Timeline>> import_timeline(
+      const NativeHandle& handle, std::string_view label) = 0;
   /// Makes a plan ready for replay. All instances are alike but for their memory.
   [[nodiscard]] virtual Result<std::unique_ptr<Program>> link(
       std::span<const ProgramInstance> instances) = 0;
   /// The kernels that src/ops needs, in this backend's form.
   [[nodiscard]] virtual std::vector<KernelSource> builtin_kernels() const = 0;
   [[nodiscard]] virtual NativeHandle native_handle() const = 0;
+  /// Whether some call has found the device gone, whoever made it.
+  [[nodiscard]] virtual bool is_lost() const { return false; }
 };
 
 }  // namespace segue::hal

@@ -164,6 +164,14 @@ class CommandList {
     arguments_.push_back({&storage, offset, size, access, access_known});
     touch(storage, offset, offset + size, access);
   }
+  /// The same for a command whose explicit ranges replace the reads or the writes of its arguments.
+  void add_view(Storage& storage, std::uint64_t offset, std::uint64_t size, Access access,
+                bool access_known, bool explicit_reads, bool explicit_writes) {
+    arguments_.push_back({&storage, offset, size, access, access_known});
+    touch(storage, 0, 0, access);
+    if (reads(access) && !explicit_reads) touch(storage, offset, offset + size, Access::kRead);
+    if (writes(access) && !explicit_writes) touch(storage, offset, offset + size, Access::kWrite);
+  }
   /// Copies the bytes to a multiple of kBytesAlignment.
   void add_bytes(std::span<const std::byte> bytes);
   void add_shared_size(std::uint32_t bytes) { shared_sizes_.push_back(bytes); }

@@ -48,8 +48,9 @@ void ListCopier::copy_argument(std::uint32_t index, std::uint32_t argument, std:
   const Argument& source = from_.arguments(from_.commands()[index])[argument];
   if (source.is_view()) {
     const Relocation place = relocated(*source.storage);
+    const Command& command = from_.commands()[index];
     to_.add_view(*place.storage, place.offset + source.offset, source.size, source.access,
-                 source.access_known);
+                 source.access_known, command.explicit_reads, command.explicit_writes);
   } else {
     to_.add_bytes({from_.bytes(source), static_cast<std::size_t>(source.size)});
   }

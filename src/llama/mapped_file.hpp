@@ -41,6 +41,9 @@ class MappedFile {
 
   /// The file's bytes, aligned to a page. Empty only in an object that was moved from.
   [[nodiscard]] std::span<const std::byte> bytes() const { return bytes_; }
+  /// The same with the rest of the last page, which reads as zeros: whole pages, as devices import
+  /// them.
+  [[nodiscard]] std::span<const std::byte> pages() const;
   [[nodiscard]] const std::string& path() const { return path_; }
 
   /// Passes a hint on. Failure to heed it is no error.

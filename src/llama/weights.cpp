@@ -28,11 +28,7 @@ class Loader {
                                const WeightOptions& options) {
     SEGUE_TRY_ASSIGN(CommandEncoder encoder, device.create_encoder());
     Loader loader(device, ops, options, std::move(encoder));
-    if (device.features().unified_memory) {
-      ImportOptions import;
-      import.label = file.path();
-      SEGUE_TRY_ASSIGN(loader.file_buffer_, device.import_host_memory(file.bytes(), import));
-    }
+    SEGUE_TRY(loader.import_file(file));
     for (const GgufTensor& tensor : file.tensors()) loader.total_bytes_ += tensor.bytes.size();
     return loader;
   }
@@ -40,7 +36,9 @@ class Loader {
   /// The tensor as the file has it.
   Result<Tensor> plain(const GgufTensor& source) {
     BufferView view;
-    if (file_buffer_) {
+    // Where the device would copy the view for each dispatch, one copy now is better.
+    const bool bindable = source.offset_bytes % device_.limits().direct_view_alignment == 0;
+    if (file_buffer_ && bindable) {
       SEGUE_TRY_ASSIGN(view, file_buffer_.view(source.offset_bytes, source.bytes.size()));
     } else {
       SEGUE_TRY_ASSIGN(const Buffer buffer, allocate(source.bytes.size(), source.name));
@@ -73,6 +71,27 @@ class Loader {
   Loader(const Device& device, const ops::Ops& ops, const WeightOptions& options,
          CommandEncoder encoder)
       : device_(device), ops_(ops), options_(options), encoder_(std::move(encoder)) {}
+
+  /// Lets the device read the file where it is mapped, if it shares memory with the host. One that
+  /// does not take this file gets copies.
+  Result<> import_file(const GgufFile& file) {
+    const Limits& limits = device_.limits();
+    if (!device_.features().unified_memory) return {};
+    const std::span<const std::byte> bytes =
+        limits.host_import_alignment > 1 && file.map() != nullptr ? file.map()->pages()
+                                                                  : file.bytes();
+    const std::size_t misfit = bytes.size() % limits.host_import_alignment;
+    if (misfit != 0 || bytes.size() > limits.max_buffer_bytes) return {};
+    ImportOptions import;
+    import.label = file.path();
+    Result<Buffer> imported = device_.import_host_memory(bytes, import);
+    if (imported) {
+      file_buffer_ = *std::move(imported);
+    } else if (imported.error().code != ErrorCode::kUnsupported) {
+      return std::unexpected(std::move(imported).error());
+    }
+    return {};
+  }
 
   Result<Buffer> allocate(std::uint64_t size_bytes, std::string_view label) const {
     BufferDesc desc;

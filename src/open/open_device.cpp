@@ -1,33 +1,76 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <fmt/format.h>
+
+#include <algorithm>
 #include <array>
+#include <iterator>
 #include <string>
 
 #include "base/fail.hpp"
 #include "runtime/environment.hpp"
 #include "segue/host.hpp"
 #include "segue/open.hpp"
+#if defined(SEGUE_HAS_VULKAN)
+#include "segue/vulkan.hpp"
+#endif
 
 namespace segue {
 namespace {
 
-using OpenFunction = Result<Device> (*)(unsigned index, const DeviceOptions& options);
+/// Which device of a backend is asked for.
+struct Choice {
+  unsigned index = 0;
+  bool best_present = false;  ///< As "auto" asks: only if nothing after it serves better.
+};
+using OpenFunction = Result<Device> (*)(const Choice& choice, const DeviceOptions& options);
+using ListFunction = Result<std::vector<DeviceInfo>> (*)();
 
 /// A backend, and how this build opens its devices; without a function this build does not have it.
 struct Backend {
   std::string_view name;
   OpenFunction open;
+  ListFunction list;  ///< Null for a backend with one device, which is opened to learn its name.
 };
 
-Result<Device> open_host(unsigned /*index*/, const DeviceOptions& options) {
+Result<Device> open_host(const Choice& /*choice*/, const DeviceOptions& options) {
   return host::create_device(options);
 }
 
+#if defined(SEGUE_HAS_VULKAN)
+/// On the processor, kernels of the host backend are faster than Vulkan's.
+Result<Device> open_vulkan(const Choice& choice, const DeviceOptions& options) {
+  vulkan::VulkanOptions vulkan_options;
+  vulkan_options.index = choice.index;
+  vulkan_options.allow_software = !choice.best_present;
+  return vulkan::create_device(options, vulkan_options);
+}
+
+/// Devices that are not usable have no number; they follow with the backend's name alone.
+Result<std::vector<DeviceInfo>> list_vulkan() {
+  SEGUE_TRY_ASSIGN(const std::vector<vulkan::DeviceSummary> summaries, vulkan::list_devices());
+  std::vector<DeviceInfo> devices;
+  for (const vulkan::DeviceSummary& each : summaries) {
+    if (!each.usable) continue;
+    devices.push_back({fmt::format("vulkan:{}", devices.size()), "vulkan", each.name, true, {}});
+  }
+  for (const vulkan::DeviceSummary& each : summaries) {
+    if (each.usable) continue;
+    devices.push_back(
+        {"vulkan", "vulkan", {}, false, fmt::format("{}: {}", each.name, each.reason)});
+  }
+  return devices;
+}
+#else
+constexpr OpenFunction open_vulkan = nullptr;
+constexpr ListFunction list_vulkan = nullptr;
+#endif
+
 /// In the order in which "auto" tries them.
 constexpr std::array<Backend, 4> kBackends{{
-    {"cuda", nullptr},
-    {"metal", nullptr},
-    {"vulkan", nullptr},
-    {"host", &open_host},
+    {"cuda", nullptr, nullptr},
+    {"metal", nullptr, nullptr},
+    {"vulkan", open_vulkan, list_vulkan},
+    {"host", &open_host, nullptr},
 }};
 
 std::string built_backends() {
@@ -40,12 +83,12 @@ std::string built_backends() {
   return names;
 }
 
-Result<Device> open(const Backend& backend, unsigned index, const DeviceOptions& options) {
+Result<Device> open(const Backend& backend, const Choice& choice, const DeviceOptions& options) {
   if (backend.open == nullptr) {
     return base::fail(ErrorCode::kUnsupported, "This build has no {} backend; it has: {}.",
                       backend.name, built_backends());
   }
-  return backend.open(index, options);
+  return backend.open(choice, options);
 }
 
 /// The first device that opens; host is the last to be tried, and its error is the one reported.
@@ -53,7 +96,7 @@ Result<Device> open_first(const DeviceOptions& options) {
   Result<Device> device = base::fail(ErrorCode::kNotFound, "This build has no backend.");
   for (const Backend& backend : kBackends) {
     if (backend.open == nullptr) continue;
-    device = open(backend, 0, options);
+    device = open(backend, {0, true}, options);
     if (device) break;
   }
   return device;
@@ -80,7 +123,7 @@ Result<Device> open_device(std::string_view spec, const DeviceOptions& options) 
       index = index * 10 + static_cast<unsigned>(digit - '0');
   }
   for (const Backend& backend : kBackends) {
-    if (backend.name == spec.substr(0, colon)) return open(backend, index, options);
+    if (backend.name == spec.substr(0, colon)) return open(backend, {index, false}, options);
   }
   return base::fail(ErrorCode::kUnsupported, "No backend opens device \"{}\".", spec);
 }
@@ -89,7 +132,14 @@ std::vector<DeviceInfo> list_devices() {
   std::vector<DeviceInfo> devices;
   for (const Backend& backend : kBackends) {
     DeviceInfo info{std::string(backend.name), std::string(backend.name), {}, false, {}};
-    if (const Result<Device> device = open(backend, 0, {})) {
+    if (backend.list != nullptr) {
+      Result<std::vector<DeviceInfo>> listed = backend.list();
+      if (listed && !listed->empty()) {
+        std::ranges::move(*listed, std::back_inserter(devices));
+        continue;
+      }
+      info.reason = listed ? "No driver reports a device." : listed.error().to_string();
+    } else if (const Result<Device> device = open(backend, {}, {})) {
       info.usable = true;
       info.name = device->name();
     } else {

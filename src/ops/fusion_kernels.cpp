@@ -16,7 +16,11 @@ constexpr std::string_view kForms[] = {"f32",
                                        "q8_0_tile16",
                                        "q4_0_tile16",
                                        "q8_0_tile16_int8",
-                                       "q4_0_tile16_int8"};
+                                       "q4_0_tile16_int8",
+                                       "q8_0_planes",
+                                       "q4_0_planes",
+                                       "q8_0_planes_int8",
+                                       "q4_0_planes_int8"};
 /// By Product.
 constexpr std::string_view kProductNames[kProductCount] = {"mat_vec", "mat_vec_silu_mul",
                                                            "mat_vec2", "mat_vec3", "mat_vec_add"};

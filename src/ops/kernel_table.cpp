@@ -26,7 +26,8 @@ struct NamedLayout {
   std::string_view suffix;
 };
 constexpr NamedLayout kLayouts[] = {{WeightLayout::kRowMajor, ""},
-                                    {WeightLayout::kRowTile16, "_tile16"}};
+                                    {WeightLayout::kRowTile16, "_tile16"},
+                                    {WeightLayout::kPlanes, "_planes"}};
 
 bool is_quantised(DType type) { return block_elements(type) > 1; }
 
@@ -82,6 +83,10 @@ Result<KernelTable> KernelTable::create(const Device& device, const Options& opt
       const bool int8 = quantise && library.contains(product + "_int8");
       wanted.push_back(
           {&slot(table.mat_vec, weight.type, layout.layout), int8 ? product + "_int8" : product});
+      const std::string prompt = fmt::format("mat_mul_{}", form);
+      const bool half = options.quantise_activations && library.contains(prompt + "_half");
+      optional.push_back(
+          {&slot(table.mat_mul, weight.type, layout.layout), half ? prompt + "_half" : prompt});
       if (row_major) continue;
       wanted.push_back(
           {&slot(table.repack, weight.type, layout.layout), fmt::format("repack_{}", form)});

@@ -12,7 +12,7 @@
 namespace segue::ops {
 
 inline constexpr std::size_t kDTypeCount = static_cast<std::size_t>(DType::kU32) + 1;
-inline constexpr std::size_t kLayoutCount = static_cast<std::size_t>(WeightLayout::kRowTile16) + 1;
+inline constexpr std::size_t kLayoutCount = static_cast<std::size_t>(WeightLayout::kPlanes) + 1;
 
 /// The kernels of a device by what they compute, looked up once. A kernel that exists for some
 /// types only is empty for the others.
@@ -29,14 +29,15 @@ class KernelTable {
   Kernel softmax, argmax, sample;
   ByType<Kernel> embedding, kv_append, attention;
   ByType<ByLayout<Kernel>> mat_vec;
-  ByType<ByLayout<Kernel>> repack;  ///< To a layout, from row-major.
+  ByType<ByLayout<Kernel>> mat_mul;  ///< Of many tokens; empty where mat_vec takes these too.
+  ByType<ByLayout<Kernel>> repack;   ///< To a layout, from row-major.
 
   /// What only decoding uses; empty where the device lacks it.
   Kernel advance;
   ByType<Kernel> embedding_token;
 
-  /// Layouts other than row-major and products that quantise activations are there if the device
-  /// has them.
+  /// Layouts other than row-major, products of many tokens and such that quantise or round
+  /// activations are there if the device has them.
   ///
   /// @error kNotFound  The device lacks another one.
   [[nodiscard]] static Result<KernelTable> create(const Device& device, const Options& options);

@@ -18,6 +18,9 @@ bool require_count(CommandEncoder& encoder, const char* name, const Tensor& x) {
                  describe("x", x), x.element_count(), UINT32_MAX);
 }
 
+/// From how many tokens on tiles pay, rather than reading all weights once for every few tokens.
+constexpr std::uint32_t kManyTokens = 16;
+
 /// Both shapes of add() and mul(): the second operand repeats after `period` elements.
 void record_elementwise(CommandEncoder& encoder, const Kernel& kernel, OpKind op, const char* name,
                         const Tensor& a, const Tensor& b, const Tensor& y) {
@@ -133,8 +136,10 @@ void Ops::mat_mul(CommandEncoder& encoder, const WeightMatrix& weights, const Te
     return;
   }
   const base::MatMulParams params{x.rows, w.rows, w.columns};
-  record(encoder, kernel, x.rows == 1 ? OpKind::kMatVec : OpKind::kMatMul, {w.view, x.view, y.view},
-         params, w.rows);
+  const Kernel& prompt = at(at(kernels_->mat_mul, w.dtype), weights.layout);
+  const bool many = prompt && x.rows >= kManyTokens;
+  record(encoder, many ? prompt : kernel, x.rows == 1 ? OpKind::kMatVec : OpKind::kMatMul,
+         {w.view, x.view, y.view}, params, w.rows, {}, x.rows);
 }
 
 void Ops::rope(CommandEncoder& encoder, const Tensor& x, const Tensor& y,
@@ -268,8 +273,10 @@ void Ops::advance(CommandEncoder& encoder, const Tensor& token, const Tensor& st
 }
 
 WeightLayout Ops::preferred_layout(DType type) const {
-  return at(at(kernels_->mat_vec, type), WeightLayout::kRowTile16) ? WeightLayout::kRowTile16
-                                                                   : WeightLayout::kRowMajor;
+  for (const WeightLayout layout : {WeightLayout::kRowTile16, WeightLayout::kPlanes}) {
+    if (at(at(kernels_->mat_vec, type), layout)) return layout;
+  }
+  return WeightLayout::kRowMajor;
 }
 
 void Ops::repack(CommandEncoder& encoder, const WeightMatrix& source,

@@ -89,22 +89,29 @@ class Slots {
   std::size_t count_ = 0;
 };
 
-/// Appends a dispatch whose last argument is `params`, over as many groups as `items` take.
+/// Groups that `items` take.
+[[nodiscard]] inline std::uint32_t groups_for(std::uint32_t items, std::uint32_t per_group) {
+  if (per_group == 1) return items;
+  return items / per_group + static_cast<std::uint32_t>(items % per_group != 0);
+}
+
+/// Appends a dispatch whose last argument is `params`, over as many groups as `items` take; where a
+/// group of the kernel does not take all of `batch`, in two dimensions.
 template <class Params>
 void record(CommandEncoder& encoder, const Kernel& kernel, OpKind op,
             std::initializer_list<KernelArg> views, const Params& params, std::uint32_t items,
-            const Slots& slots = {}) {
+            const Slots& slots = {}, std::uint32_t batch = 1) {
   KernelArg args[8];
   std::size_t count = 0;
   for (const KernelArg& view : views) args[count++] = view;
   args[count++] = KernelArg::bytes(params, slots.all());
-  const std::uint32_t per_group = kernel.signature().items_per_group;
-  const std::uint32_t group_count =
-      per_group == 1 ? items
-                     : items / per_group + static_cast<std::uint32_t>(items % per_group != 0);
+  const Signature& signature = kernel.signature();
+  const std::uint32_t per_batch = signature.batch_per_group;
+  const Grid grid = groups(groups_for(items, signature.items_per_group),
+                           per_batch == 0 ? 1 : groups_for(batch, per_batch));
   DispatchOptions options;
   options.op = op;
-  encoder.dispatch(kernel, std::span(args, count), groups(group_count), options);
+  encoder.dispatch(kernel, std::span(args, count), grid, options);
 }
 
 }  // namespace segue::ops

@@ -54,15 +54,28 @@ Result<BufferState*> check_transfer(const DeviceCore& core, const BufferView& vi
                       describe(*state), verb);
   }
   SEGUE_TRY(ensure_backed(*state));
-  // A backend whose memory the host does not see needs a staging copy here; none of the present
-  // ones does.
-  if (state->host == nullptr) {
-    return base::fail(
-        ErrorCode::kUnsupported,
-        "The memory of {} is not visible to the host, and the {} backend has no staging copy.",
-        describe(*state), core.hal().backend());
-  }
   return state;
+}
+
+/// So few bytes the host reads faster itself from memory that it does not cache than the device
+/// copies them where it does.
+constexpr std::size_t kReadUncachedUpTo = 4096;
+
+Result<> write_bytes(BufferState& state, std::uint64_t offset, std::span<const std::byte> source) {
+  if (state.host == nullptr)
+    return state.core->hal().write(*state.backing(), state.native_offset + offset, source);
+  std::memcpy(state.host + offset, source.data(), source.size());
+  return {};
+}
+
+Result<> read_bytes(const BufferState& state, std::uint64_t offset,
+                    std::span<std::byte> destination) {
+  hal::Memory& memory = *state.backing();
+  if (state.host == nullptr || (!memory.host_cached && destination.size() > kReadUncachedUpTo)) {
+    return state.core->hal().read(memory, state.native_offset + offset, destination);
+  }
+  std::memcpy(destination.data(), state.host + offset, destination.size());
+  return {};
 }
 
 }  // namespace
@@ -218,9 +231,9 @@ Result<> upload(DeviceCore& core, const BufferView& destination, std::span<const
   }
   if (source.empty()) return {};
   SEGUE_TRY(begin_host_use(*state, destination.offset_bytes(), source.size(), true, mode));
-  std::memcpy(state->host + destination.offset_bytes(), source.data(), source.size());
+  Result<> written = write_bytes(*state, destination.offset_bytes(), source);
   end_host_use(*state, true);
-  return {};
+  return written;
 }
 
 Result<> download(DeviceCore& core, const BufferView& source, std::span<std::byte> destination,
@@ -229,17 +242,14 @@ Result<> download(DeviceCore& core, const BufferView& source, std::span<std::byt
                    check_transfer(core, source, destination.size(), "download"));
   if (destination.empty()) return {};
   SEGUE_TRY(begin_host_use(*state, source.offset_bytes(), destination.size(), false, mode));
-  std::memcpy(destination.data(), state->host + source.offset_bytes(), destination.size());
+  Result<> read = read_bytes(*state, source.offset_bytes(), destination);
   end_host_use(*state, false);
-  return {};
+  return read;
 }
 
 Result<> fill_idle(BufferState& state, std::byte value) {
   if (state.host == nullptr) {
-    return base::fail(
-        ErrorCode::kUnsupported,
-        "The memory of {} is not visible to the host, and the {} backend has no staging copy.",
-        describe(state), state.core->hal().backend());
+    return state.core->hal().fill(*state.backing(), state.native_offset, state.size_bytes, value);
   }
   std::memset(state.host, std::to_integer<int>(value), state.size_bytes);
   return {};

@@ -31,6 +31,12 @@ struct BufferState final : ir::Storage {
   std::atomic<std::uint32_t> read_mappings{0};
   std::atomic<std::uint32_t> write_mappings{0};
 
+  /// The memory that the bytes are in, from `native_offset` on; null as long as there is none.
+  [[nodiscard]] hal::Memory* backing() const {
+    if (!backed.load(std::memory_order_acquire)) return nullptr;
+    return whole ? whole->allocation.get() : allocation.get();
+  }
+
  protected:
   /// Gives the index and the bytes back to the device.
   void destroy() noexcept override;

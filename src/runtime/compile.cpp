@@ -25,18 +25,24 @@ constexpr unsigned kMostInFlight = 256;
 std::vector<ir::ResourceUse> fixed_resources(const ir::CommandList& list) {
   std::vector<ir::ResourceUse> resources;
   std::unordered_map<const ir::Storage*, std::size_t> known;
-  const auto add = [&](const ir::Argument& bytes) {
+  const auto add = [&](const ir::Argument& bytes, bool is_read, bool is_written) {
     const auto [entry, is_new] = known.try_emplace(bytes.storage, resources.size());
     if (is_new) resources.push_back({bytes.storage});
-    resources[entry->second].add(bytes.offset, bytes.offset + bytes.size, bytes.access);
+    ir::ResourceUse& use = resources[entry->second];
+    const std::uint64_t end = bytes.offset + bytes.size;
+    if (is_read) use.add(bytes.offset, end, Access::kRead);
+    if (is_written) use.add(bytes.offset, end, Access::kWrite);
   };
   for (std::uint32_t c = 0; c < list.size(); ++c) {
     const ir::Command& command = list.commands()[c];
     for (std::uint32_t i = 0; i < command.argument_count; ++i) {
       const ir::Argument& argument = list.arguments(command)[i];
-      if (argument.is_view() && !is_view_slot(list, c, i)) add(argument);
+      if (!argument.is_view() || is_view_slot(list, c, i)) continue;
+      add(argument, reads(argument.access) && !command.explicit_reads,
+          writes(argument.access) && !command.explicit_writes);
     }
-    for (const ir::Argument& range : list.explicit_ranges(command)) add(range);
+    for (const ir::Argument& range : list.explicit_ranges(command))
+      add(range, reads(range.access), writes(range.access));
   }
   std::ranges::partition(
       resources, [](const ir::ResourceUse& use) { return use.write_begin != use.write_end; });

@@ -6,6 +6,7 @@
 #include "runtime/device_state.hpp"
 #include "runtime/encoder_state.hpp"
 #include "runtime/pool_state.hpp"
+#include "runtime/timeline_state.hpp"
 
 namespace segue {
 
@@ -83,6 +84,26 @@ Result<CommandEncoder> Device::create_encoder(const EncoderOptions& options) con
                       options.queue, queue_count());
   }
   return CommandEncoder(std::make_unique<runtime::EncoderState>(state_, options));
+}
+
+Result<Timeline> Device::create_timeline(std::uint64_t initial, std::string_view label) const {
+  if (!state_) return no_device();
+  SEGUE_TRY(state_->core()->check_alive());
+  SEGUE_TRY_ASSIGN(std::unique_ptr<hal::Timeline> native,
+                   state_->core()->hal().create_timeline(initial, label));
+  return Timeline(state_, new runtime::TimelineState(state_->core(), std::move(native),
+                                                     std::string(label), initial, false));
+}
+
+Result<Timeline> Device::import_timeline(const NativeHandle& handle, std::string_view label) const {
+  if (!state_) return no_device();
+  SEGUE_TRY(state_->core()->check_alive());
+  SEGUE_TRY_ASSIGN(std::unique_ptr<hal::Timeline> native,
+                   state_->core()->hal().import_timeline(handle, label));
+  // The driver has taken the handle over: nothing may fail any more.
+  const std::uint64_t reached = native->value().value_or(0);
+  return Timeline(state_, new runtime::TimelineState(state_->core(), std::move(native),
+                                                     std::string(label), reached, true));
 }
 
 Result<Pool> Device::create_pool(const PoolOptions& options) const {

@@ -36,7 +36,7 @@ void DeviceCore::report(const Error& error) {
 }
 
 Result<> DeviceCore::check_alive() const {
-  if (!lost_.load(std::memory_order_acquire)) return {};
+  if (!lost_.load(std::memory_order_acquire) && !hal_->is_lost()) return {};
   return base::fail(ErrorCode::kDeviceLost, "Device \"{}\" is lost; only opening it again helps.",
                     hal_->name());
 }

@@ -19,6 +19,7 @@
 namespace segue::runtime {
 
 class SubmissionState;
+class TimelineState;
 
 /// DeviceOptions with every gap filled from the environment and the defaults.
 struct ResolvedOptions {
@@ -92,7 +93,8 @@ class DeviceCore {
 
   /// The error of a lost device once it is lost; every call that needs the device asks first.
   [[nodiscard]] Result<> check_alive() const;
-  void mark_lost() { lost_.store(true, std::memory_order_release); }
+  /// Makes all timelines fail, too.
+  void mark_lost() noexcept;
 
   /// @name Recordings, used again and again. Kept here and not with the queues, because whoever
   /// waits for a buffer may hold the last reference to one when the queues are gone.
@@ -107,6 +109,7 @@ class DeviceCore {
   /// reference.
   ///
   /// @error kBusy  The host maps a buffer that the submission uses.
+  /// @error as check_order() in timeline_order.hpp.
   [[nodiscard]] Result<> register_submission(SubmissionState& submission);
   /// From now on nobody but its owner reads the submission's command list.
   void retire_submission(SubmissionState& submission);
@@ -125,9 +128,34 @@ class DeviceCore {
   /// The serial below which every submission has completed.
   [[nodiscard]] std::uint64_t completed_below();
   [[nodiscard]] std::uint64_t last_serial();
-  [[nodiscard]] std::size_t in_flight_count();
-  /// Waits for the submission that was first of those in flight; returns at once if there is none.
-  void wait_for_oldest();
+  /// The submission that was first of those in flight; null if there is none.
+  [[nodiscard]] base::Ref<SubmissionState> oldest_in_flight();
+  /// Waits until fewer are in flight than the device allows.
+  ///
+  /// @error kBusy  None completes before a timeline is signalled by somebody else.
+  [[nodiscard]] Result<> make_room();
+  /// Fails if the submission is in flight and cannot complete before a timeline is signalled by
+  /// somebody else, so that waiting for it may take for ever.
+  ///
+  /// @error kBusy
+  [[nodiscard]] Result<> check_progress(const SubmissionState& submission);
+  /// @}
+
+  /// @name Timelines
+  /// @{
+  /// For as long as it lives.
+  void add_timeline(TimelineState& timeline);
+  void remove_timeline(TimelineState& timeline) noexcept;
+  /// @error as Timeline::signal.
+  [[nodiscard]] Result<> signal_timeline(TimelineState& timeline, std::uint64_t value);
+  /// Makes timelines fail that submissions wait for and nobody can signal any more. To be called
+  /// when a last handle has gone, and when a submission with timelines completed while some are
+  /// hopeless.
+  void release_stalled() noexcept;
+  /// Makes the timelines fail that a submission was to signal which has failed.
+  void fail_signals(SubmissionState& submission) noexcept;
+  /// Living timelines that the host cannot signal: failed, or without a handle.
+  std::atomic<std::uint32_t> hopeless_timelines{0};
   /// @}
 
  private:
@@ -141,6 +169,8 @@ class DeviceCore {
   std::mutex in_flight_mutex_;
   std::vector<SubmissionState*> in_flight_;  // in the order of submission
   std::uint64_t last_serial_ = 0;
+  std::mutex timelines_mutex_;
+  std::vector<TimelineState*> timelines_;
 };
 
 }  // namespace segue::runtime

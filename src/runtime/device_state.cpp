@@ -50,8 +50,7 @@ Result<> DeviceState::submit(const base::Ref<SubmissionState>& recording, unsign
     if (auto freed = recording->find_freed_buffer()) return std::unexpected(*std::move(freed));
   }
   const std::lock_guard lock(submit_mutex_);
-  while (core_->in_flight_count() >= core_->hal().limits().max_submissions_in_flight)
-    core_->wait_for_oldest();
+  SEGUE_TRY(core_->make_room());
 
   for (const ir::ResourceUse& use : recording->resources())
     SEGUE_TRY(ensure_backed(static_cast<BufferState&>(*use.storage)));
@@ -67,6 +66,7 @@ Result<> DeviceState::submit(const base::Ref<SubmissionState>& recording, unsign
   recording->waits = recording->wait_list;
   recording->time_barriers = core_->options().profile_barriers;
   recording->waited_for = wait_at_once;
+  recording->name = recording->label;
   recording->queue_index = queue;
   recording->queue = queues_[queue].get();
   residency_->flush();
@@ -81,8 +81,16 @@ Result<> DeviceState::submit(const base::Ref<SubmissionState>& recording, unsign
 }
 
 Result<> DeviceState::wait_idle() {
-  while (core_->in_flight_count() > 0) core_->wait_for_oldest();
-  return core_->check_alive();
+  for (;;) {
+    base::Ref<SubmissionState> oldest;
+    {
+      // What is registered but not submitted yet cannot be waited for.
+      const std::lock_guard lock(submit_mutex_);
+      oldest = core_->oldest_in_flight();
+    }
+    if (!oldest) return core_->check_alive();
+    oldest->queue->wait(*oldest, std::nullopt);
+  }
 }
 
 }  // namespace segue::runtime

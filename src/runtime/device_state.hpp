@@ -29,7 +29,8 @@ class DeviceState {
 
   /// Submits a finished recording to a queue, after what it conflicts with.
   ///
-  /// @error kBusy, kDeviceLost, or what the backend reports; nothing was submitted then.
+  /// @error kBusy, kDeviceLost, those of timelines, or what the backend reports; nothing was
+  /// submitted then.
   [[nodiscard]] Result<> submit(const base::Ref<SubmissionState>& recording, unsigned queue,
                                 bool wait_at_once);
 

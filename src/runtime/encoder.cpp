@@ -83,6 +83,13 @@ void CommandEncoder::fill_missing_ranges(std::span<const BufferView> reads,
 }
 void CommandEncoder::set_op_kind(OpKind kind) { state_->set_op_kind(kind); }
 
+void CommandEncoder::wait_for(const Timeline& timeline, std::uint64_t value) {
+  state_->wait_for(timeline, value);
+}
+void CommandEncoder::signal(const Timeline& timeline, std::uint64_t value) {
+  state_->signal(timeline, value);
+}
+
 void CommandEncoder::push_label(std::string_view label) { state_->push_label(label); }
 void CommandEncoder::pop_label() { state_->pop_label(); }
 

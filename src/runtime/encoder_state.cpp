@@ -18,7 +18,8 @@ EncoderState::EncoderState(std::shared_ptr<DeviceState> device, const EncoderOpt
       capture_mode_(options.barriers),
       retain_(options.lifetime ? *options.lifetime == Lifetime::kRetained
                                : !core_->options().unretained),
-      queue_(options.queue) {
+      queue_(options.queue),
+      building_ranges_(std::size_t{limits_->max_arguments} + 1) {
   start_recording();
 }
 
@@ -39,6 +40,7 @@ void EncoderState::start_recording() {
   pending_op_.reset();
   pending_reads_.clear();
   pending_writes_.clear();
+  timelines_.clear();
   scopes_.clear();
   scope_text_.clear();
   scope_ends_.clear();
@@ -111,6 +113,16 @@ void EncoderState::append(const ir::Command& command, bool infer) {
   current_->planner.append(list, static_cast<std::uint32_t>(list.size() - 1), *current_->plan,
                            infer);
   if (command.kind == ir::CommandKind::kBarrier) return;
+  current_->unannotated += command.unannotated ? 1 : 0;
+  ++unflushed_dispatches_;
+}
+
+void EncoderState::append_tracked(const ir::Command& command) {
+  ir::CommandList& list = *current_->list;
+  list.append(command);
+  building_label_ = ir::NameId::kNone;
+  current_->planner.append(static_cast<std::uint32_t>(list.size() - 1),
+                           {building_ranges_.data(), building_range_count_}, *current_->plan);
   current_->unannotated += command.unannotated ? 1 : 0;
   ++unflushed_dispatches_;
 }
@@ -249,12 +261,14 @@ Result<Submission> EncoderState::commit(std::string_view label, bool wait_at_onc
   phase_ = Phase::kCommitted;
   flush_counters();
   const base::Ref<SubmissionState> submission = std::move(submission_);
+  const TimelinePoints timelines = std::exchange(timelines_, {});
   if (error_) return std::unexpected(*error_);
   direct_.planner.finish(submission->list, submission->recorded_plan);
   const graph::PlanCounts& counts = direct_.planner.counts();
   submission->label.assign(label);
   submission->plan = &submission->recorded_plan;
   submission->time_commands = device_->core()->options().profile;
+  submission->timelines.assign(timelines, *submission);
   SEGUE_TRY(device_->submit(submission, queue_, wait_at_once));
   Counters delta;
   delta.barriers_inferred = counts.inferred;

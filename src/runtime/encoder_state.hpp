@@ -55,6 +55,8 @@ class EncoderState {
   void set_pending_ranges(std::span<const BufferView> reads, std::span<const BufferView> writes);
   void fill_missing_ranges(std::span<const BufferView> reads, std::span<const BufferView> writes);
   void set_op_kind(OpKind kind);
+  void wait_for(const Timeline& timeline, std::uint64_t value);
+  void signal(const Timeline& timeline, std::uint64_t value);
   void push_label(std::string_view label);
   void pop_label();
   /// @}
@@ -95,6 +97,7 @@ class EncoderState {
 
   /// Whether a recording call may do its work; makes the recording fail where the phase forbids it.
   [[nodiscard]] bool ready();
+  [[nodiscard]] bool takes_timelines();
   template <class... Args>
   void refuse(fmt::format_string<Args...> format, Args&&... args) {
     refuse(ErrorCode::kInvalidArgument, fmt::format(format, std::forward<Args>(args)...));
@@ -108,11 +111,15 @@ class EncoderState {
                                    ir::Command& command);
   [[nodiscard]] bool add_view_argument(const Parameter& parameter, std::size_t i,
                                        const KernelArg& arg);
+  bool refuse_view_argument(const Parameter& parameter, std::size_t i, const KernelArg& arg,
+                            Access access, std::uint32_t alignment);
   [[nodiscard]] bool add_shared_sizes(const ir::Kernel& kernel,
                                       std::span<const SharedMemorySize> sizes,
                                       ir::Command& command);
   [[nodiscard]] bool set_grid(const ir::Kernel& kernel, Grid grid, Extent3 group_size,
                               ir::Command& command);
+  [[nodiscard]] bool set_usual_grid(const ir::Kernel& kernel, Grid grid,
+                                    ir::Command& command) const;
   void set_footprint(const DispatchOptions& options, ir::Command& command);
   void add_explicit_ranges(std::span<const BufferView> views, Access access, std::uint16_t& count);
   [[nodiscard]] bool add_plain_view(const KernelArg& view, Access access, std::string_view role);
@@ -140,6 +147,8 @@ class EncoderState {
   [[nodiscard]] bool check_usable(const BufferState* state, Access access, std::string_view role);
   void finish_dispatch(ir::Command& command);
   void append(const ir::Command& command, bool infer = true);
+  /// A dispatch whose ranges are in building_ranges_.
+  void append_tracked(const ir::Command& command);
   void start_recording();
   void flush_counters();
   void enter_scopes();
@@ -168,6 +177,7 @@ class EncoderState {
   std::shared_ptr<GraphState> capture_;
   ir::Plan capture_plan_;
   Recording* current_ = &direct_;
+  TimelinePoints timelines_;  // of the next commit
   std::uint64_t unflushed_dispatches_ = 0;
 
   std::optional<OpKind> pending_op_;
@@ -176,9 +186,12 @@ class EncoderState {
   std::vector<ir::NameId> scopes_;       // in the current list
   std::string scope_text_;               // their names, to enter them again in another list
   std::vector<std::size_t> scope_ends_;  // of each name in scope_text_
-  ir::NameId building_label_ = ir::NameId::kNone;  // of the command that is being built
-  std::uint32_t building_arguments_begin_ = 0;     // likewise, in the list
-  bool has_view_slot_ = false;                     // likewise, of a dispatch
+  ir::NameId building_label_ = ir::NameId::kNone;          // of the command that is being built
+  std::uint32_t building_arguments_begin_ = 0;             // likewise, in the list
+  bool has_view_slot_ = false;                             // likewise, of a dispatch
+  bool replaces_reads_ = false, replaces_writes_ = false;  // likewise, by explicit ranges
+  std::vector<AccessRange> building_ranges_;  // likewise, what its views are read and written for
+  std::size_t building_range_count_ = 0;
 
   Kernel bound_kernel_;
   struct BoundArgument {

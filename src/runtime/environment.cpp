@@ -96,4 +96,13 @@ Result<std::string> device_spec_from_environment() {
                     *value);
 }
 
+std::string user_cache_directory() {
+  const auto is_absolute = [](std::string_view path) { return path.starts_with('/'); };
+  if (const auto cache = read_variable("XDG_CACHE_HOME"); cache && is_absolute(*cache))
+    return std::string(*cache) + "/segue";
+  if (const auto home = read_variable("HOME"); home && is_absolute(*home))
+    return std::string(*home) + "/.cache/segue";
+  return {};
+}
+
 }  // namespace segue::runtime

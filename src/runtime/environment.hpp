@@ -15,6 +15,10 @@ namespace segue::runtime {
 /// @error kInvalidArgument  The variable has another form.
 [[nodiscard]] Result<std::string> device_spec_from_environment();
 
+/// Where files of this user go that can be made again: $XDG_CACHE_HOME/segue or ~/.cache/segue;
+/// empty if the system does not say.
+[[nodiscard]] std::string user_cache_directory();
+
 /// Whether `spec` has that form.
 [[nodiscard]] bool is_device_spec(std::string_view spec);
 

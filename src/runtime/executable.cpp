@@ -50,13 +50,23 @@ Result<> Executable::load(SlotId slot, const BufferView& source) {
 }
 
 Result<Submission> Executable::submit(std::string_view label, Waiting waiting) {
+  return submit({.label = label, .waiting = waiting});
+}
+
+Result<Submission> Executable::submit(const SubmitOptions& options) {
   if (!handle_) return nothing_compiled();
-  return handle_->state->submit(handle_->device, label, waiting == Waiting::kSoon);
+  return handle_->state->submit(handle_->device, options);
 }
 
 Result<> Executable::submit_and_wait(std::string_view label) {
+  return submit_and_wait({.label = label});
+}
+
+Result<> Executable::submit_and_wait(const SubmitOptions& options) {
   if (!handle_) return nothing_compiled();
-  SEGUE_TRY_ASSIGN(Submission submission, handle_->state->submit(handle_->device, label, true));
+  SubmitOptions waited = options;
+  waited.waiting = Waiting::kSoon;
+  SEGUE_TRY_ASSIGN(Submission submission, handle_->state->submit(handle_->device, waited));
   Counters delta;
   delta.syncs = 1;
   handle_->device->core()->counters.add(delta);

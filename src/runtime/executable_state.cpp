@@ -155,8 +155,17 @@ Result<> ExecutableState::load(SlotId slot, const BufferView& source) {
         "sizes must agree, and both divide by 4.",
         slot_name(index), declared->size, source.size_bytes(), source.offset_bytes());
   }
+  for (std::uint32_t i = first_use_[index]; i < first_use_[index + 1]; ++i) {
+    if (uses_[i].offset % 4 == 0) continue;
+    return base::fail(ErrorCode::kInvalidArgument,
+                      "Slot \"{}\" begins at byte {} of an argument and is to be loaded; what is "
+                      "loaded begins at a multiple of 4.",
+                      slot_name(index), uses_[i].offset);
+  }
   SEGUE_TRY(ensure_backed(*state));
   Value& value = values_[index];
+  if (value.loads && value.view.storage == state && value.view.offset == source.offset_bytes())
+    return {};
   value.loads = true;
   value.view = {state, source.offset_bytes(), source.size_bytes(), Access::kRead, true};
   value.storage = base::Ref<ir::Storage>(state);
@@ -169,18 +178,19 @@ Result<> ExecutableState::load(SlotId slot, const BufferView& source) {
 
 /// The first that is free, so that whoever waits for each replay uses one set of memory; or else
 /// the one that was submitted first, once it is done.
-ExecutableState::Instance& ExecutableState::take_instance(unsigned& index) {
+Result<ExecutableState::Instance*> ExecutableState::take_instance(unsigned& index) {
   unsigned oldest = 0;
   for (index = 0; index < instances_.size(); ++index) {
     Instance& instance = *instances_[index];
-    if (!instance.busy.load(std::memory_order_acquire)) return instance;
+    if (!instance.busy.load(std::memory_order_acquire)) return &instance;
     if (instance.turn < instances_[oldest]->turn) oldest = index;
   }
   index = oldest;
   Instance& instance = *instances_[oldest];
+  SEGUE_TRY(core_->check_progress(*instance.submission));
   instance.submission->queue->wait(*instance.submission, std::nullopt);  // may run it
   instance.busy.wait(true, std::memory_order_acquire);
-  return instance;
+  return &instance;
 }
 
 void ExecutableState::release_instance(unsigned index) noexcept {
@@ -228,7 +238,8 @@ Result<> ExecutableState::update(Instance& instance, unsigned index) {
   for (std::uint32_t slot = 0; slot < values_.size(); ++slot) {
     const Value& value = values_[slot];
     instance.bound[slot] = value.storage;
-    if (value.loads) instance.loads.push_back({slot, value.view.storage, value.view.offset});
+    if (value.loads)
+      instance.loads.push_back({slot, value.view.storage, value.view.offset, value.version});
     if (instance.versions[slot] == value.version) continue;
     if (!value.loads) {
       write(instance, slot);
@@ -255,30 +266,44 @@ void ExecutableState::bind_resources(Instance& instance) const {
   instance.binding_version = binding_version_;
 }
 
+Result<TimelinePoints> ExecutableState::check_timelines(const SubmitOptions& options) const {
+  TimelinePoints points;
+  for (const TimelinePoint& wait : options.waits)
+    SEGUE_TRY(points.add_wait(*core_, wait.timeline, wait.value));
+  for (const TimelinePoint& signal : options.signals)
+    SEGUE_TRY(points.add_signal(*core_, signal.timeline, signal.value));
+  return points;
+}
+
 Result<Submission> ExecutableState::submit(const std::shared_ptr<DeviceState>& device,
-                                           std::string_view label, bool wait_at_once) {
+                                           const SubmitOptions& options) {
   SEGUE_TRY(core_->check_alive());
+  SEGUE_TRY_ASSIGN(const TimelinePoints timelines, check_timelines(options));
   SEGUE_TRY(check_bindings());
   unsigned index = 0;
-  Instance& instance = take_instance(index);
+  SEGUE_TRY_ASSIGN(Instance* const taken, take_instance(index));
+  Instance& instance = *taken;
   if (Result<> updated = update(instance, index); !updated) {
     release_instance(index);
     return std::unexpected(std::move(updated).error());
   }
   base::Ref<SubmissionState> submission = core_->acquire_recording(true);
-  submission->label.assign(label.empty() ? std::string_view(label_) : label);
+  submission->label.assign(options.label.empty() ? std::string_view(label_) : options.label);
   submission->plan = &instance.plan;
   submission->program = program_.get();
   submission->instance = index;
   submission->loads = instance.loads;
   submission->replayed = shared_from_this();
   submission->replay_resources = instance.resources;
+  submission->timelines.assign(timelines, *submission);
   submission->time_commands = profiling || core_->options().profile;
   instance.submission = submission;
   instance.turn = ++turns_;
   instance.busy.store(true, std::memory_order_relaxed);
+  const bool wait_at_once = options.waiting == Waiting::kSoon;
   if (Result<> submitted = device->submit(submission, queue_, wait_at_once); !submitted) {
     submission->replayed.reset();
+    submission->timelines.clear(*submission);
     release_instance(index);
     return std::unexpected(std::move(submitted).error());
   }

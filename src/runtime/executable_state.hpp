@@ -40,7 +40,7 @@ class ExecutableState : public std::enable_shared_from_this<ExecutableState> {
   [[nodiscard]] Result<> set_grid(SlotId slot, Extent3 grid);
   [[nodiscard]] Result<> load(SlotId slot, const BufferView& source);
   [[nodiscard]] Result<Submission> submit(const std::shared_ptr<DeviceState>& device,
-                                          std::string_view label, bool wait_at_once);
+                                          const SubmitOptions& options);
 
   /// The replay that used an instance completed. From any thread.
   void release_instance(unsigned index) noexcept;
@@ -86,7 +86,8 @@ class ExecutableState : public std::enable_shared_from_this<ExecutableState> {
   [[nodiscard]] std::string_view slot_name(std::size_t slot) const {
     return list().name(list().slots()[slot].name);
   }
-  [[nodiscard]] Instance& take_instance(unsigned& index);
+  [[nodiscard]] Result<TimelinePoints> check_timelines(const SubmitOptions& options) const;
+  [[nodiscard]] Result<Instance*> take_instance(unsigned& index);
   [[nodiscard]] Result<> check_bindings();
   [[nodiscard]] Result<> update(Instance& instance, unsigned index);
   void write(Instance& instance, std::size_t slot) const;

@@ -59,7 +59,7 @@ PlacementReport describe_placement(const graph::Placement& placement) {
 }
 
 std::uint64_t arena_alignment(const DeviceCore& core) {
-  return std::max(64U, core.hal().limits().view_offset_alignment);
+  return std::max(64U, core.hal().limits().direct_view_alignment);
 }
 
 std::vector<SlotInfo> describe_slots(const ir::CommandList& list) {

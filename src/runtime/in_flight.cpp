@@ -10,6 +10,7 @@
 #include "runtime/describe.hpp"
 #include "runtime/device_core.hpp"
 #include "runtime/submission_state.hpp"
+#include "runtime/timeline_order.hpp"
 
 namespace segue::runtime {
 namespace {
@@ -90,7 +91,8 @@ base::Ref<SubmissionState> DeviceCore::acquire_recording(bool retain) {
 void DeviceCore::recycle(SubmissionState* recording) noexcept {
   recording->list.clear();
   recording->predecessors.clear();  // a refused submission still has them
-  recording->first_part = {};       // which comes here as well, so before the lock
+  recording->timelines.clear(*recording);
+  recording->first_part = {};  // which comes here as well, so before the lock
   const std::lock_guard lock(free_mutex_);
   free_.push_back(recording);
 }
@@ -99,6 +101,7 @@ Result<> DeviceCore::register_submission(SubmissionState& submission) {
   const std::lock_guard lock(in_flight_mutex_);
   // The host counts itself before it takes the lock, so it is either seen here or sees this.
   SEGUE_TRY(check_mappings(submission.resources()));
+  if (!submission.timelines.empty()) SEGUE_TRY(check_order(in_flight_, submission));
   submission.serial = ++last_serial_;
   in_flight_.push_back(&submission);
   submission.retain();
@@ -175,18 +178,9 @@ std::uint64_t DeviceCore::last_serial() {
   return last_serial_;
 }
 
-std::size_t DeviceCore::in_flight_count() {
+base::Ref<SubmissionState> DeviceCore::oldest_in_flight() {
   const std::lock_guard lock(in_flight_mutex_);
-  return in_flight_.size();
-}
-
-void DeviceCore::wait_for_oldest() {
-  base::Ref<SubmissionState> oldest;
-  {
-    const std::lock_guard lock(in_flight_mutex_);
-    if (!in_flight_.empty()) oldest = base::Ref(in_flight_.front());
-  }
-  if (oldest) oldest->queue->wait(*oldest, std::nullopt);
+  return in_flight_.empty() ? base::Ref<SubmissionState>() : base::Ref(in_flight_.front());
 }
 
 }  // namespace segue::runtime

@@ -150,6 +150,7 @@ Result<Buffer> PoolState::make_buffer(std::uint32_t bucket) {
 
   BufferDesc desc;
   desc.size_bytes = bytes;
+  desc.host_access = options_.host_access;
   desc.uninitialised = !options_.zero_leases;
   desc.label = options_.label;
   Result<Buffer> buffer = create_buffer(core_, desc);

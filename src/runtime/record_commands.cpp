@@ -20,8 +20,9 @@ bool EncoderState::check_view(const BufferState& state, const KernelArg& view,
     return false;
   }
   if (((state.native_offset + view.offset()) & (alignment - 1)) != 0) [[unlikely]] {
-    refuse("The {} begins at byte {} of buffer \"{}\"; its alignment is {} bytes.", role,
-           view.offset(), state.label, alignment);
+    refuse("The {} begins at byte {} of buffer \"{}\"; its alignment is {} bytes{}.", role,
+           view.offset(), state.label, alignment,
+           alignment == limits_->view_offset_alignment ? " (Limits::view_offset_alignment)" : "");
     return false;
   }
   return true;

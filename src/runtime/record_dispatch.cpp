@@ -25,7 +25,7 @@ constexpr Axis kAxes[] = {{'x', &Extent3::x}, {'y', &Extent3::y}, {'z', &Extent3
 
 }  // namespace
 
-bool EncoderState::is_usable(const BufferState* state, Access access) const {
+inline bool EncoderState::is_usable(const BufferState* state, Access access) const {
   return state != nullptr && state->core.get() == core_ && (state->writable || !writes(access));
 }
 
@@ -41,29 +41,46 @@ bool EncoderState::check_usable(const BufferState* state, Access access, std::st
   return false;
 }
 
-bool EncoderState::add_view_argument(const Parameter& parameter, std::size_t i,
-                                     const KernelArg& arg) {
+/// Says what is wrong with a view; false.
+bool EncoderState::refuse_view_argument(const Parameter& parameter, std::size_t i,
+                                        const KernelArg& arg, Access access,
+                                        std::uint32_t alignment) {
+  const BufferState* state = arg.state();
+  const std::string role = fmt::format("argument {} ({})", i, parameter.name);
+  if (!check_usable(state, access, role) || !check_view(*state, arg, alignment, role)) return false;
+  refuse(
+      "Argument {} ({}) has {} bytes but Limits::max_view_bytes, which one argument binds, is {}.",
+      i, parameter.name, arg.size(), limits_->max_view_bytes);
+  return false;
+}
+
+inline bool EncoderState::add_view_argument(const Parameter& parameter, std::size_t i,
+                                            const KernelArg& arg) {
   BufferState* state = arg.state();
   const Access access = parameter.access_known ? parameter.access : Access::kReadWrite;
-  if (!is_usable(state, access)) [[unlikely]] {
-    return check_usable(state, access, fmt::format("argument {} ({})", i, parameter.name));
-  }
   const std::uint32_t alignment = std::max(parameter.alignment, limits_->view_offset_alignment);
-  if (arg.offset() > state->size_bytes || arg.size() > state->size_bytes - arg.offset() ||
-      ((state->native_offset + arg.offset()) & (alignment - 1)) != 0) [[unlikely]] {
-    return check_view(*state, arg, alignment, fmt::format("argument {} ({})", i, parameter.name));
+  const std::uint64_t offset = arg.offset();
+  const std::uint64_t size = arg.size();
+  if (!is_usable(state, access) || offset > state->size_bytes ||
+      size > state->size_bytes - offset ||
+      ((state->native_offset + offset) & (alignment - 1)) != 0 || size > limits_->max_view_bytes)
+      [[unlikely]] {
+    return refuse_view_argument(parameter, i, arg, access, alignment);
   }
-  if (arg.size() > limits_->max_view_bytes) [[unlikely]] {
-    refuse("Argument {} ({}) has {} bytes; a view of this device binds at most {}.", i,
-           parameter.name, arg.size(), limits_->max_view_bytes);
-    return false;
+  if (replaces_reads_ || replaces_writes_) [[unlikely]] {
+    current_->list->add_view(*state, offset, size, access, parameter.access_known, replaces_reads_,
+                             replaces_writes_);
+  } else {
+    current_->list->add_view(*state, offset, size, access, parameter.access_known);
   }
-  current_->list->add_view(*state, arg.offset(), arg.size(), access, parameter.access_known);
+  // An empty view is read and written for nothing: the next range takes its place.
+  building_ranges_[building_range_count_] = state->range(offset, size, access);
+  building_range_count_ += size != 0 ? 1 : 0;
   return !arg.has_slots() || add_view_slot(arg, i, access, alignment);
 }
 
-bool EncoderState::add_arguments(const ir::Kernel& kernel, std::span<const KernelArg> args,
-                                 ir::Command& command) {
+inline bool EncoderState::add_arguments(const ir::Kernel& kernel, std::span<const KernelArg> args,
+                                        ir::Command& command) {
   if (args.size() != kernel.argument_count) [[unlikely]] {
     refuse("Kernel \"{}\" takes {} arguments but the dispatch gives {}.", kernel.name,
            kernel.argument_count, args.size());
@@ -106,8 +123,9 @@ bool EncoderState::add_arguments(const ir::Kernel& kernel, std::span<const Kerne
   return true;
 }
 
-bool EncoderState::add_shared_sizes(const ir::Kernel& kernel,
-                                    std::span<const SharedMemorySize> sizes, ir::Command& command) {
+inline bool EncoderState::add_shared_sizes(const ir::Kernel& kernel,
+                                           std::span<const SharedMemorySize> sizes,
+                                           ir::Command& command) {
   const std::vector<Parameter>& parameters = kernel.signature.parameters;
   if (parameters.size() == kernel.argument_count && sizes.empty()) [[likely]]
     return true;
@@ -151,8 +169,33 @@ bool EncoderState::add_shared_sizes(const ir::Kernel& kernel,
   return true;
 }
 
+/// Groups of the kernel's own size, all within the limits. False: there is more to look at.
+inline bool EncoderState::set_usual_grid(const ir::Kernel& kernel, Grid grid,
+                                         ir::Command& command) const {
+  const Extent3 group = kernel.signature.group_size;
+  const Extent3 most_threads = limits_->max_group_size;
+  const Extent3 most_groups = limits_->max_group_count;
+  const Extent3 count = grid.extent;
+  const std::uint64_t x = std::uint64_t{count.x} * group.x;
+  const std::uint64_t y = std::uint64_t{count.y} * group.y;
+  const std::uint64_t z = std::uint64_t{count.z} * group.z;
+  const bool usual = (grid.kind == GridKind::kGroups) & (group.x <= most_threads.x) &
+                     (group.y <= most_threads.y) & (group.z <= most_threads.z) &
+                     (group.count() - 1 < limits_->max_group_threads) & (count.x <= most_groups.x) &
+                     (count.y <= most_groups.y) & (count.z <= most_groups.z) &
+                     ((x | y | z) <= UINT32_MAX);
+  command.grid_kind = GridKind::kGroups;
+  command.group_size = group;
+  command.group_count = count;
+  command.thread_count = {static_cast<std::uint32_t>(x), static_cast<std::uint32_t>(y),
+                          static_cast<std::uint32_t>(z)};
+  return usual;
+}
+
 bool EncoderState::set_grid(const ir::Kernel& kernel, Grid grid, Extent3 group_size,
                             ir::Command& command) {
+  if (group_size == Extent3{0, 0, 0} && set_usual_grid(kernel, grid, command)) [[likely]]
+    return true;
   const Extent3 own = kernel.signature.group_size;
   const bool chosen = group_size != Extent3{0, 0, 0};
   const Extent3 group = chosen ? group_size : own;
@@ -217,12 +260,12 @@ void EncoderState::add_explicit_ranges(std::span<const BufferView> views, Access
 /// Precedence: ranges in the dispatch, then pending ones, then the signature; for reads and writes
 /// apart.
 void EncoderState::set_footprint(const DispatchOptions& options, ir::Command& command) {
-  if (options.reads || !pending_reads_.empty()) [[unlikely]] {
+  if (replaces_reads_) [[unlikely]] {
     command.explicit_reads = true;
     add_explicit_ranges(options.reads ? *options.reads : pending_reads_, Access::kRead,
                         command.read_count);
   }
-  if (options.writes || !pending_writes_.empty()) [[unlikely]] {
+  if (replaces_writes_) [[unlikely]] {
     command.explicit_writes = true;
     add_explicit_ranges(options.writes ? *options.writes : pending_writes_, Access::kWrite,
                         command.write_count);
@@ -240,6 +283,9 @@ bool EncoderState::build_dispatch(ir::CommandKind kind, ir::Kernel* kernel,
                                   const DispatchOptions& options, ir::Command& command) {
   start_command(command, kind, options.label);
   has_view_slot_ = false;
+  building_range_count_ = 0;
+  replaces_reads_ = options.reads || !pending_reads_.empty();
+  replaces_writes_ = options.writes || !pending_writes_.empty();
   if (options.op)
     command.op = *options.op;
   else if (pending_op_)
@@ -266,7 +312,7 @@ bool EncoderState::build_dispatch(ir::CommandKind kind, ir::Kernel* kernel,
 }
 
 void EncoderState::finish_dispatch(ir::Command& command) {
-  if (command.group_count.empty()) {  // nothing runs, so nothing is touched
+  if (command.group_count.empty()) [[unlikely]] {  // nothing runs, so nothing is touched
     command.explicit_reads = command.explicit_writes = true;
     command.read_count = command.write_count = 0;
     command.unannotated = false;
@@ -275,7 +321,9 @@ void EncoderState::finish_dispatch(ir::Command& command) {
   pending_writes_.clear();
   if (error_) [[unlikely]]
     return current_->list->drop_unowned();
-  append(command);
+  if (command.explicit_reads || command.explicit_writes) [[unlikely]]
+    return append(command);
+  append_tracked(command);
 }
 
 void EncoderState::dispatch(ir::Kernel* kernel, std::span<const KernelArg> args, Grid grid,
@@ -309,8 +357,11 @@ void EncoderState::dispatch_indirect(ir::Kernel* kernel, std::span<const KernelA
         group_counts.size_bytes(), group_counts.offset_bytes(), kCountsBytes);
   }
   if (!check_usable(group_counts.buffer().state(), Access::kRead, "view of group counts")) return;
+  const BufferState& counts = *group_counts.buffer().state();
   current_->list->add_view(*group_counts.buffer().state(), group_counts.offset_bytes(),
                            kCountsBytes, Access::kRead);
+  building_ranges_[building_range_count_++] =
+      counts.range(group_counts.offset_bytes(), kCountsBytes, Access::kRead);
   ++command.argument_count;
   set_footprint(options, command);
   // Explicit reads speak of the kernel; the device reads the counts whatever they say.

@@ -58,21 +58,53 @@ void ResidencyState::flush() {
       entry->remove_after = 0;  // It was on its way out.
       continue;
     }
-    resident_.push_back({std::move(buffer), 0});
+    resident_.push_back({std::move(buffer), 0, nullptr});
     changed = true;
   }
   staged_removes_.clear();
   staged_adds_.clear();
-  if (std::erase_if(resident_, [this](const Entry& entry) { return gone(entry); }) != 0)
-    changed = true;
+  if (erase_gone()) changed = true;
+  const bool all_told = tell_backend();
   const bool leaving =
       std::ranges::any_of(resident_, [](const Entry& entry) { return entry.remove_after != 0; });
-  pending_.store(leaving, std::memory_order_release);
+  pending_.store(leaving || !all_told, std::memory_order_release);
   if (!changed) return;
   ++flushes_;
   Counters delta;
   delta.residency_flushes = 1;
   core_->counters.add(delta);
+}
+
+/// Forgets what is on its way out and no longer in use; whether there was any.
+bool ResidencyState::erase_gone() {
+  const auto leaving =
+      std::ranges::partition(resident_, [this](const Entry& entry) { return !gone(entry); });
+  for (const Entry& entry : leaving) {
+    // Buffers may be parts of one memory.
+    const bool shared =
+        std::any_of(resident_.begin(), leaving.begin(),
+                    [&entry](const Entry& staying) { return staying.memory == entry.memory; });
+    if (entry.memory != nullptr && !shared) core_->hal().set_residency(*entry.memory, false);
+  }
+  const bool any = !leaving.empty();
+  resident_.erase(leaving.begin(), leaving.end());
+  return any;
+}
+
+/// Tells the backend of memory that it has not been told of; whether all buffers have some.
+bool ResidencyState::tell_backend() {
+  if (!enabled_) return true;
+  bool all = true;
+  for (Entry& entry : resident_) {
+    if (entry.memory != nullptr) continue;
+    entry.memory = entry.buffer.state()->backing();
+    if (entry.memory == nullptr) {
+      all = false;
+      continue;
+    }
+    core_->hal().set_residency(*entry.memory, true);
+  }
+  return all;
 }
 
 bool ResidencyState::gone(const Entry& entry) const {

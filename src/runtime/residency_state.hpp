@@ -30,8 +30,13 @@ class ResidencyState {
   struct Entry {
     Buffer buffer;
     std::uint64_t remove_after = 0;  ///< Serial that must have completed; 0 while resident.
+    /// What the backend keeps resident for it; null where that is switched off, and as long as a
+    /// deferred buffer has no memory.
+    hal::Memory* memory = nullptr;
   };
   [[nodiscard]] bool gone(const Entry& entry) const;
+  bool erase_gone();
+  bool tell_backend();
 
   const std::shared_ptr<DeviceCore> core_;
   const bool enabled_;

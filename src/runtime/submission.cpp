@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/fail.hpp"
+#include "runtime/deadline.hpp"
 #include "runtime/device_state.hpp"
 #include "runtime/submission_state.hpp"
 
@@ -59,12 +60,16 @@ Result<std::vector<DispatchTime>> Submission::dispatch_times() const {
 
 Result<> Submission::wait_for(std::chrono::nanoseconds timeout) {
   if (!state_) return nothing_submitted();
-  if (!state_->done() &&
-      !state_->queue->wait(*state_, std::chrono::steady_clock::now() + timeout)) {
+  if (!state_->done() && !state_->queue->wait(*state_, runtime::deadline_after(timeout))) {
     return base::fail(ErrorCode::kTimeout, "The submission \"{}\" has not completed within {} ns.",
                       state_->label, timeout.count());
   }
   return state_->result();
+}
+
+void Submission::on_complete(CompletionCallback callback) {
+  if (!state_) return callback(nothing_submitted());
+  state_->on_complete(std::move(callback));
 }
 
 bool Submission::is_done() const { return state_ && state_->done(); }

@@ -9,11 +9,19 @@
 
 namespace segue::runtime {
 
+std::string describe(const SubmissionState& submission) {
+  if (!submission.label.empty()) return fmt::format("submission \"{}\"", submission.label);
+  if (submission.serial == 0) return "this submission";
+  return fmt::format("submission {}", submission.serial);
+}
+
 void SubmissionState::complete(hal::Outcome&& outcome) noexcept {
   const DeviceThreadScope scope;  // what the list kept alive may hold the last handle of the device
   outcome_ = std::move(outcome);
   if (!outcome_.error && check_lifetimes) outcome_.error = find_freed_buffer();
+  if (!timelines.empty()) settle_timelines();
   if (outcome_.error && outcome_.error->code == ErrorCode::kDeviceLost) core_.mark_lost();
+  if (outcome_.error && outcome_.error->label_path.empty()) outcome_.error->label_path = label;
   Counters delta;
   delta.command_buffers = outcome_.command_buffers;
   delta.barriers_issued = outcome_.barriers_issued;
@@ -27,10 +35,47 @@ void SubmissionState::complete(hal::Outcome&& outcome) noexcept {
   list.clear();
   finish_replay();
   predecessors.clear();
-  if ((flags_.fetch_or(kFinished) & kAbandoned) != 0) report_if_unseen();
+  DeviceCore& core = core_;
+  const bool used_timelines = !timelines.empty();
+  if (used_timelines) timelines.clear(*this);
+  const std::uint8_t flags = flags_.fetch_or(kFinished);
+  if ((flags & kHasCallbacks) != 0) run_callbacks();
+  if ((flags & kAbandoned) != 0) report_if_unseen();
   // The reference of being in flight goes before `completed` is set, so that whoever waited can use
   // the recording again at once; what comes after that does not touch it. See destroy().
-  if (core_.unregister_submission(*this)) core_.recycle(this);
+  if (core.unregister_submission(*this)) core.recycle(this);
+  if (used_timelines && core.hopeless_timelines.load() != 0) core.release_stalled();
+}
+
+/// Passes failure on from what was waited for to what was to be signalled.
+void SubmissionState::settle_timelines() noexcept {
+  for (const TimelineUses::Point& wait : timelines.waits()) {
+    if (!outcome_.error) outcome_.error = wait.timeline->failure_at(wait.value);
+  }
+  if (outcome_.error) return core_.fail_signals(*this);
+  for (const TimelineUses::Point& signal : timelines.signals())
+    signal.timeline->note_reached(signal.value);
+}
+
+void SubmissionState::on_complete(CompletionCallback callback) {
+  {
+    const std::lock_guard lock(callbacks_mutex_);
+    callbacks_.push_back(std::move(callback));
+    const std::uint8_t flags = flags_.fetch_or(kHasCallbacks);
+    if ((flags & kFinished) == 0) return;
+  }
+  run_callbacks();
+}
+
+/// By the thread that completes the submission, and by any that comes with a callback afterwards.
+/// Each callback is called by whoever takes it out.
+void SubmissionState::run_callbacks() noexcept {
+  std::vector<CompletionCallback> callbacks;
+  {
+    const std::lock_guard lock(callbacks_mutex_);
+    callbacks.swap(callbacks_);
+  }
+  for (const CompletionCallback& callback : callbacks) callback(result());
 }
 
 void SubmissionState::abandon() noexcept {
@@ -98,6 +143,8 @@ void SubmissionState::reset(bool retain) {
   first_part = {};
   first_command = 0;
   program = nullptr;
+  ticket = 0;
+  ticket_queue = nullptr;
   instance = 0;
   loads = {};
   time_commands = false;
@@ -105,7 +152,10 @@ void SubmissionState::reset(bool retain) {
   predecessors.clear();
   wait_list.clear();
   waits = {};
+  timelines.clear(*this);
+  callbacks_.clear();
   waited_for = false;
+  name = {};
   check_lifetimes = false;
   outcome_ = {};
   dispatch_times_.clear();

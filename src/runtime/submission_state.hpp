@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
@@ -13,6 +14,7 @@
 #include "ir/command_list.hpp"
 #include "ir/plan.hpp"
 #include "runtime/device_core.hpp"
+#include "runtime/timeline_state.hpp"
 #include "segue/ref.hpp"
 #include "segue/submission.hpp"
 
@@ -50,6 +52,7 @@ class SubmissionState final : public base::RefCounted, public hal::Job {
   std::vector<base::Ref<SubmissionState>>
       predecessors;  ///< On other queues; what Job::waits points to.
   std::vector<hal::Job*> wait_list;
+  TimelineUses timelines;  ///< What Job::timeline_waits and timeline_signals point to.
   /// A replay: what it plays back, kept alive until it completed; the list is empty then.
   std::shared_ptr<ExecutableState> replayed;
   std::span<const ir::ResourceUse> replay_resources;
@@ -80,6 +83,8 @@ class SubmissionState final : public base::RefCounted, public hal::Job {
   [[nodiscard]] Result<> result();
   /// Its handle goes: an error that nobody saw, now or later, goes to the device's error handler.
   void abandon() noexcept;
+  /// Calls `callback` with the result when complete() is called, or at once if it was.
+  void on_complete(CompletionCallback callback);
   /// The error of the first buffer whose last handle has gone too early, if any.
   [[nodiscard]] std::optional<Error> find_freed_buffer() const;
   /// Empties it for the next recording.
@@ -90,16 +95,25 @@ class SubmissionState final : public base::RefCounted, public hal::Job {
   void destroy() noexcept override;
 
  private:
-  enum Flag : std::uint8_t { kAbandoned = 1, kFinished = 2 };
+  enum Flag : std::uint8_t { kAbandoned = 1, kFinished = 2, kHasCallbacks = 4 };
   void report_if_unseen() noexcept;
   void finish_replay() noexcept;
   void collect_times();
+  void settle_timelines() noexcept;
+  void run_callbacks() noexcept;
 
   DeviceCore& core_;
   hal::Outcome outcome_;
   std::vector<DispatchTime> dispatch_times_;
   std::atomic<bool> error_observed_{false};
-  std::atomic<std::uint8_t> flags_{0};  // whoever sets the second of them reports
+  /// Whoever sets the second of kAbandoned and kFinished reports, and of kFinished and
+  /// kHasCallbacks calls.
+  std::atomic<std::uint8_t> flags_{0};
+  std::mutex callbacks_mutex_;
+  std::vector<CompletionCallback> callbacks_;
 };
+
+/// How errors name a submission: `submission "token"`, or by its number.
+[[nodiscard]] std::string describe(const SubmissionState& submission);
 
 }  // namespace segue::runtime

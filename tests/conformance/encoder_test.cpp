@@ -154,6 +154,21 @@ TEST_P(DispatchConformance, IndirectCountsComeFromTheDevice) {  // row B6
   }
 }
 
+TEST_P(DispatchConformance, AnIndirectDispatchOfNothingLeavesTheNextOneAlone) {  // row B6
+  const Buffer counts = make_buffer({5, 1, 1, 2, 1, 1});
+  const Buffer x = make_buffer(counting(512)), y = make_buffer(counting(512));
+  CommandEncoder encoder = make_encoder();
+  encoder.dispatch_indirect(kernel("test_add_one"), std::array<KernelArg, 1>{x.view()},
+                            words(counts, 0, 3), {0, 1, 1});
+  encoder.dispatch_indirect(kernel("test_add_one"), std::array<KernelArg, 1>{y.view()},
+                            words(counts, 3, 3), {8, 1, 1});
+  run(encoder);
+  Words want = counting(512);
+  for (std::uint32_t i = 0; i < 2 * 64; ++i) ++want[i];
+  EXPECT_EQ(read(x.view()), counting(512));
+  EXPECT_EQ(read(y.view()), want);
+}
+
 TEST_P(DispatchConformance, FillsCopiesAndUploadsAreCommands) {  // row B7
   const Buffer x = make_buffer(counting(64));
   const Buffer y = make_buffer(Words(64));

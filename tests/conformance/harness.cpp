@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "conformance/harness.hpp"
 
-#include <algorithm>
-#include <cstdlib>
 #include <numeric>
 #include <utility>
 
 #include "conformance/host_conformance_kernels.hpp"
 #include "segue/host.hpp"
+#if defined(SEGUE_HAS_VULKAN)
+#include "conformance/vulkan_conformance_kernels.hpp"
+#include "support/vulkan_device.hpp"
+#endif
 
 namespace segue::test {
 namespace {
@@ -30,6 +32,9 @@ const std::vector<ConformanceDevice>& conformance_devices() {
       host_device("HostOneThread", 1, host::Parallelism::kAuto),
       host_device("HostTwoThreads", 2, host::Parallelism::kAuto),
       host_device("HostAlwaysParallel", 2, host::Parallelism::kAlways),
+#if defined(SEGUE_HAS_VULKAN)
+      {"Vulkan", "vulkan", &open_validated_vulkan, &vulkan_conformance_kernels},
+#endif
   };
   return all;
 }
@@ -45,17 +50,6 @@ const std::vector<ConformanceDevice>& conformance_modes() {
     return modes;
   }();
   return all;
-}
-
-bool is_required(std::string_view spec) {
-  const char* value = std::getenv("SEGUE_REQUIRE_DEVICES");
-  std::string_view rest = value == nullptr ? "" : value;
-  while (!rest.empty()) {
-    const std::size_t comma = std::min(rest.find(','), rest.size());
-    if (rest.substr(0, comma) == spec) return true;
-    rest.remove_prefix(std::min(comma + 1, rest.size()));
-  }
-  return false;
 }
 
 void ConformanceTest::SetUp() {

@@ -14,6 +14,7 @@
 
 #include "segue/device.hpp"
 #include "segue/kernel.hpp"
+#include "support/required_devices.hpp"
 
 /// Conformance: cases written once that every backend has to pass. A backend brings a way to open
 /// its devices and the kernels below in its own form.
@@ -50,10 +51,6 @@ struct ConformanceDevice {
 
 /// The same, each twice: for recordings that are committed, and for such that are replayed.
 [[nodiscard]] const std::vector<ConformanceDevice>& conformance_modes();
-
-/// Whether SEGUE_REQUIRE_DEVICES, a list such as "vulkan,cuda", names `spec`. What it names must be
-/// there: a test that would be skipped fails.
-[[nodiscard]] bool is_required(std::string_view spec);
 
 /// A device with the kernels of the conformance cases, two queues, and short ways to move values.
 class ConformanceTest : public testing::TestWithParam<ConformanceDevice> {

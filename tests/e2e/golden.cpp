@@ -11,6 +11,11 @@
 #include <nlohmann/json.hpp>
 
 #include "segue/host.hpp"
+#include "segue/open.hpp"
+#include "support/required_devices.hpp"
+#if defined(SEGUE_HAS_VULKAN)
+#include "support/vulkan_device.hpp"
+#endif
 
 namespace segue::e2e {
 
@@ -40,9 +45,27 @@ std::vector<float> golden_logits(const std::string& format) {
   return logits;
 }
 
+namespace {
+
+Result<Device> open(const std::string& device) {
+#if defined(SEGUE_HAS_VULKAN)
+  if (device == "vulkan") return test::open_validated_vulkan({});
+#endif
+  return open_device(device);
+}
+
+}  // namespace
+
+bool has_device(const std::string& device) {
+  const auto opened = open(device);
+  if (!opened && test::is_required(device)) ADD_FAILURE() << opened.error().to_string();
+  return opened.has_value();
+}
+
 std::shared_ptr<const llama::Model> load_tales(const std::string& format,
-                                               const llama::ModelOptions& options) {
-  const auto device = host::create_device();
+                                               const llama::ModelOptions& options,
+                                               const std::string& device_name) {
+  const auto device = open(device_name);
   if (!device) {
     ADD_FAILURE() << device.error().to_string();
     return nullptr;

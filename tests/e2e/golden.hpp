@@ -30,9 +30,15 @@ std::vector<float> golden_logits(const std::string& format);
 std::filesystem::path models_folder();
 std::string tales_model(const std::string& format);
 
-/// The tales model of a format on a host device of its own. Fails the test on error.
+/// Whether this build and machine have the device; where SEGUE_REQUIRE_DEVICES names it, a missing
+/// one fails the test.
+bool has_device(const std::string& device);
+
+/// The tales model of a format on a device of its own, by default the host. Fails the test on
+/// error.
 std::shared_ptr<const llama::Model> load_tales(const std::string& format,
-                                               const llama::ModelOptions& options = {});
+                                               const llama::ModelOptions& options = {},
+                                               const std::string& device = "host");
 
 /// The tales model in Q8_0 on a device of its own where kernel `without` does nothing; empty: all
 /// do what they should. Null on error.

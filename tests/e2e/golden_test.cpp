@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <string>
+#include <tuple>
 #include <vector>
 
 namespace segue::e2e {
@@ -47,8 +48,8 @@ std::size_t steps_to_match(const GoldenPrompt& prompt, double smallest_gap) {
   return static_cast<std::size_t>(close - prompt.margins.begin());
 }
 
-void expect_greedy(const std::string& format, double smallest_gap) {
-  const auto model = load_tales(format, float_mode());
+void expect_greedy(const std::string& device, const std::string& format, double smallest_gap) {
+  const auto model = load_tales(format, float_mode(), device);
   ASSERT_NE(model, nullptr);
   for (const GoldenPrompt& prompt : golden_prompts(format)) {
     SCOPED_TRACE(prompt.prompt);
@@ -68,8 +69,9 @@ void expect_greedy(const std::string& format, double smallest_gap) {
   }
 }
 
-std::vector<float> prompt_logits(const std::string& format, const llama::ModelOptions& options) {
-  const auto model = load_tales(format, options);
+std::vector<float> prompt_logits(const std::string& device, const std::string& format,
+                                 const llama::ModelOptions& options) {
+  const auto model = load_tales(format, options, device);
   if (!model) return {};
   auto session = llama::Session::create(model);
   if (!session) return {};
@@ -77,33 +79,42 @@ std::vector<float> prompt_logits(const std::string& format, const llama::ModelOp
   return logits ? *logits : std::vector<float>();
 }
 
-class GoldenFormat : public testing::TestWithParam<std::string> {};
+/// A device, by name, and a format.
+class GoldenFormat : public testing::TestWithParam<std::tuple<std::string, std::string>> {
+ protected:
+  void SetUp() override {
+    if (!has_device(device())) GTEST_SKIP() << device() << " is missing.";
+  }
+  static std::string device() { return std::get<0>(GetParam()); }
+  static std::string format() { return std::get<1>(GetParam()); }
+};
 
-TEST(Golden, F16ContinuationsAgreeTokenForToken) { expect_greedy("f16", 0.0); }
-TEST(Golden, Q8ContinuationsAgreeInFloatModeUpToNarrowGaps) { expect_greedy("q8_0", 0.01); }
-TEST(Golden, Q4ContinuationsAgreeInFloatModeUpToNarrowGaps) { expect_greedy("q4_0", 0.01); }
+TEST_P(GoldenFormat, ContinuationsAgreeInFloatModeTokenForTokenOrUpToNarrowGaps) {
+  expect_greedy(device(), format(), format() == "f16" ? 0.0 : 0.01);
+}
 
 TEST_P(GoldenFormat, PromptLogitsInFloatModeAreWithinOneTenThousandth) {
-  const Distance d = distance(prompt_logits(GetParam(), float_mode()), golden_logits(GetParam()));
+  const Distance d =
+      distance(prompt_logits(device(), format(), float_mode()), golden_logits(format()));
   RecordProperty("relative_l2", fmt::format("{:.3g}", d.relative_l2));
-  fmt::print("{} float mode: relative L2 {:.3g}, largest difference {:.3g}\n", GetParam(),
-             d.relative_l2, d.max_absolute);
+  fmt::print("{} {} float mode: relative L2 {:.3g}, largest difference {:.3g}\n", device(),
+             format(), d.relative_l2, d.max_absolute);
   EXPECT_LE(d.relative_l2, 1e-4);
 }
 
 TEST_P(GoldenFormat, PromptLogitsWithQuantisedActivationsDifferByAtMostOneHalf) {
-  const Distance d = distance(prompt_logits(GetParam(), {}), golden_logits(GetParam()));
-  fmt::print("{} quantised activations: relative L2 {:.3g}, largest difference {:.3g}\n",
-             GetParam(), d.relative_l2, d.max_absolute);
+  const Distance d = distance(prompt_logits(device(), format(), {}), golden_logits(format()));
+  fmt::print("{} {} quantised activations: relative L2 {:.3g}, largest difference {:.3g}\n",
+             device(), format(), d.relative_l2, d.max_absolute);
   EXPECT_LE(d.max_absolute, 0.5);
 }
 
 TEST_P(GoldenFormat, TeacherForcedBestTokensAgreeWhereTheGapExceedsOneHalf) {
-  const auto model = load_tales(GetParam());
+  const auto model = load_tales(format(), {}, device());
   ASSERT_NE(model, nullptr);
   double widest_miss = 0;
   int steps = 0, misses = 0;
-  for (const GoldenPrompt& prompt : golden_prompts(GetParam())) {
+  for (const GoldenPrompt& prompt : golden_prompts(format())) {
     auto session = llama::Session::create(model);
     ASSERT_TRUE(session);
     std::vector<TokenId> tokens = prompt.prompt_ids;
@@ -118,15 +129,15 @@ TEST_P(GoldenFormat, TeacherForcedBestTokensAgreeWhereTheGapExceedsOneHalf) {
       tokens = {prompt.greedy_ids[step]};
     }
   }
-  fmt::print("{} teacher-forced: {} of {} steps differ, the widest gap among them {:.3f}\n",
-             GetParam(), misses, steps, widest_miss);
+  fmt::print("{} {} teacher-forced: {} of {} steps differ, the widest gap among them {:.3f}\n",
+             device(), format(), misses, steps, widest_miss);
   EXPECT_GT(steps, 600);
 }
 
 TEST_P(GoldenFormat, APromptInOnePieceAndTokenByTokenAgree) {
-  const auto model = load_tales(GetParam(), float_mode());
+  const auto model = load_tales(format(), float_mode(), device());
   ASSERT_NE(model, nullptr);
-  const std::vector<TokenId> ids = golden_prompts(GetParam())[2].prompt_ids;
+  const std::vector<TokenId> ids = golden_prompts(format())[2].prompt_ids;
   auto whole = llama::Session::create(model);
   auto single = llama::Session::create(model);
   llama::SessionOptions chunked_options;
@@ -147,8 +158,12 @@ TEST_P(GoldenFormat, APromptInOnePieceAndTokenByTokenAgree) {
   EXPECT_LE(distance(*in_chunks, *expected).relative_l2, 1e-5);
 }
 
-INSTANTIATE_TEST_SUITE_P(Tales, GoldenFormat, testing::Values("f16", "q8_0", "q4_0"),
-                         [](const auto& instance) { return instance.param; });
+INSTANTIATE_TEST_SUITE_P(Tales, GoldenFormat,
+                         testing::Combine(testing::Values("host", "vulkan"),
+                                          testing::Values("f16", "q8_0", "q4_0")),
+                         [](const auto& instance) {
+                           return std::get<0>(instance.param) + "_" + std::get<1>(instance.param);
+                         });
 
 }  // namespace
 }  // namespace segue::e2e

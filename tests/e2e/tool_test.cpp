@@ -100,7 +100,7 @@ TEST_F(Tool, WrongUsageEndsWithTwo) {
 TEST_F(Tool, HelpNamesTheCommands) {
   const Ended ended = run("--help");
   EXPECT_EQ(ended.exit_code, 0);
-  for (const char* command : {"generate", "synth", "graph", "check", "devices"}) {
+  for (const char* command : {"generate", "synth", "graph", "check", "profile", "devices"}) {
     EXPECT_NE(ended.out.find(command), std::string::npos) << command;
   }
 }
@@ -194,6 +194,28 @@ TEST_F(Tool, CheckFindsNothingWrongWithADecodingStep) {  // row L4
   EXPECT_NE(ended.out.find("\nGood: "), std::string::npos) << ended.out;
   EXPECT_EQ(ended.out.find("Bad: "), std::string::npos) << ended.out;
   EXPECT_TRUE(ended.err.empty()) << ended.err;
+}
+
+TEST_F(Tool, CheckFindsNothingWrongOnVulkan) {  // row L4
+  if (!has_device("vulkan")) GTEST_SKIP() << "vulkan is missing.";
+  const Ended ended = run("check" + model("q8_0") + "--orders 2 --device vulkan");
+  EXPECT_EQ(ended.exit_code, 0) << ended.out << ended.err;
+  EXPECT_NE(ended.out.find("0 skipped, 0 findings"), std::string::npos) << ended.out;
+  EXPECT_NE(ended.out.find("\nGood: "), std::string::npos) << ended.out;
+}
+
+TEST_F(Tool, ProfileNamesEachKernelOfAToken) {  // row J5
+  const Ended ended = run("profile" + model("q8_0") + "-n 3 --prompt 20 --device host");
+  EXPECT_EQ(ended.exit_code, 0) << ended.out << ended.err;
+  EXPECT_NE(ended.out.find("52 dispatches, 39 barriers, 40 levels a token"), std::string::npos)
+      << ended.out;
+  for (const char* text :
+       {"attention_f16", "sample", "GB/s", "the device idles", "prompt of 20 tokens"}) {
+    EXPECT_NE(ended.out.find(text), std::string::npos) << text << " in " << ended.out;
+  }
+  const Ended beyond = run("profile" + model("q8_0") + "-n 3 --position 100000 --device host");
+  EXPECT_EQ(beyond.exit_code, 1);
+  EXPECT_NE(beyond.err.find("100000"), std::string::npos) << beyond.err;
 }
 
 TEST_F(Tool, CheckTakesASavedGraph) {  // row L4

@@ -24,3 +24,6 @@ run("${CMAKE_COMMAND}" -G Ninja -S "${SOURCE_DIR}/tests/package/consumer" -B "${
     -D CMAKE_BUILD_TYPE=${BUILD_TYPE} ${way_options})
 run("${CMAKE_COMMAND}" --build "${build}" --parallel 2)
 run("${build}/consumer")
+if(WAY STREQUAL "find_package")
+  run("${build}/all_backends")
+endif()

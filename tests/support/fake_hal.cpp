@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "runtime/device_state.hpp"
+#include "support/fake_timeline.hpp"
 
 namespace segue::test {
 
@@ -20,16 +21,18 @@ constexpr std::byte kUninitialised{0xCD};
 
 class FakeMemory final : public hal::Memory {
  public:
-  FakeMemory(std::vector<std::byte> bytes, bool host_visible,
+  FakeMemory(std::vector<std::byte> bytes, bool visible, bool cached,
              std::shared_ptr<std::atomic<int>> live)
       : bytes_(std::move(bytes)), live_(std::move(live)) {
     native = bytes_.data();
-    host = host_visible ? bytes_.data() : nullptr;
+    host = visible ? bytes_.data() : nullptr;
+    host_cached = visible && cached;
     ++*live_;
   }
   FakeMemory(std::byte* imported, std::shared_ptr<std::atomic<int>> live) : live_(std::move(live)) {
     native = imported;
     host = imported;
+    host_cached = true;
     ++*live_;
   }
   ~FakeMemory() override { --*live_; }
@@ -127,6 +130,15 @@ class FakeProgram final : public hal::Program {
   std::vector<hal::ProgramInstance> instances_;
 };
 
+/// Whether everything has happened that the job waits for.
+bool is_ready(const hal::Job& job) {
+  return std::ranges::all_of(job.waits,
+                             [](const hal::Job* other) { return other->completed.load(); }) &&
+         std::ranges::all_of(job.timeline_waits, [](const hal::TimelineUse& use) {
+           return use.timeline->value().value() >= use.value;
+         });
+}
+
 /// Every look at the clock takes a second: so does every command whose time is taken.
 hal::Outcome run(const hal::Job& job, FakeDevice& device) {
   const ir::Plan& plan = *job.plan;
@@ -215,11 +227,7 @@ bool FakeQueue::complete_next(std::optional<Error> error) {
   hal::Job* job = nullptr;
   {
     const std::scoped_lock lock(mutex_);
-    if (pending_.empty()) return false;
-    if (!std::ranges::all_of(pending_.front()->waits,
-                             [](const hal::Job* other) { return other->completed.load(); })) {
-      return false;
-    }
+    if (pending_.empty() || !is_ready(*pending_.front())) return false;
     job = pending_.front();
     pending_.erase(pending_.begin());
   }
@@ -230,6 +238,9 @@ bool FakeQueue::complete_next(std::optional<Error> error) {
     if (job->program != nullptr)
       static_cast<FakeProgram*>(job->program)->load(job->instance, job->loads);
     outcome = run(*job, device_);
+    for (const hal::TimelineUse& use : job->timeline_signals) {
+      if (Result<> done = use.timeline->signal(use.value); !done) outcome.error = done.error();
+    }
   }
   job->complete(std::move(outcome));
   return true;
@@ -265,6 +276,7 @@ FakeDevice::FakeDevice(FakeOptions given) : options(std::move(given)) {
   test_features.ragged_groups = true;
   test_features.indirect_dispatch = true;
   test_features.gpu_timestamps = true;
+  test_features.shared_timelines = true;
 }
 
 std::optional<Error> FakeDevice::injected(std::string_view call, ErrorCode code) const {
@@ -281,7 +293,8 @@ Result<std::unique_ptr<hal::Memory>> FakeDevice::allocate(const hal::MemoryReque
     return std::unexpected(*std::move(error));
   ++allocations_;
   std::vector<std::byte> bytes(request.size_bytes, request.zero ? std::byte{0} : kUninitialised);
-  return std::make_unique<FakeMemory>(std::move(bytes), options.host_visible, live_memories_);
+  return std::make_unique<FakeMemory>(std::move(bytes), options.host_visible || request.host_access,
+                                      options.host_cached, live_memories_);
 }
 
 Result<std::unique_ptr<hal::Memory>> FakeDevice::import_host(std::byte* data,
@@ -290,6 +303,39 @@ Result<std::unique_ptr<hal::Memory>> FakeDevice::import_host(std::byte* data,
   if (auto error = injected("import", ErrorCode::kOutOfMemory))
     return std::unexpected(*std::move(error));
   return std::make_unique<FakeMemory>(data, live_memories_);
+}
+
+Result<> FakeDevice::write(hal::Memory& destination, std::uint64_t offset,
+                           std::span<const std::byte> source) {
+  if (auto error = injected("write", ErrorCode::kBackend))
+    return std::unexpected(*std::move(error));
+  std::ranges::copy(source, static_cast<std::byte*>(destination.native) + offset);
+  staged_bytes_ += source.size();
+  return {};
+}
+
+Result<> FakeDevice::read(hal::Memory& source, std::uint64_t offset,
+                          std::span<std::byte> destination) {
+  if (auto error = injected("read", ErrorCode::kBackend)) return std::unexpected(*std::move(error));
+  std::copy_n(static_cast<std::byte*>(source.native) + offset, destination.size(),
+              destination.begin());
+  staged_bytes_ += destination.size();
+  return {};
+}
+
+Result<> FakeDevice::fill(hal::Memory& destination, std::uint64_t offset, std::uint64_t size_bytes,
+                          std::byte value) {
+  if (auto error = injected("fill", ErrorCode::kBackend)) return std::unexpected(*std::move(error));
+  std::fill_n(static_cast<std::byte*>(destination.native) + offset, size_bytes, value);
+  staged_bytes_ += size_bytes;
+  return {};
+}
+
+void FakeDevice::set_residency(hal::Memory& memory, bool resident) {
+  if (resident)
+    resident_.insert(memory.native);
+  else
+    resident_.erase(memory.native);
 }
 
 Result<base::Ref<ir::Kernel>> FakeDevice::compile(const KernelSource& source,
@@ -312,6 +358,20 @@ Result<std::unique_ptr<hal::Queue>> FakeDevice::create_queue() {
   auto queue = std::make_unique<FakeQueue>(*this);
   queues_.push_back(queue.get());
   return queue;
+}
+
+Result<std::unique_ptr<hal::Timeline>> FakeDevice::create_timeline(std::uint64_t initial,
+                                                                   std::string_view /*label*/) {
+  if (auto error = injected("create_timeline", ErrorCode::kOutOfMemory))
+    return std::unexpected(*std::move(error));
+  auto payload = std::make_shared<FakeTimeline::Payload>();
+  payload->value = initial;
+  return std::make_unique<FakeTimeline>(std::move(payload), live_timelines_);
+}
+
+Result<std::unique_ptr<hal::Timeline>> FakeDevice::import_timeline(const NativeHandle& handle,
+                                                                   std::string_view /*label*/) {
+  return std::make_unique<FakeTimeline>(FakeTimeline::take_over(handle), live_timelines_);
 }
 
 Result<std::unique_ptr<hal::Program>> FakeDevice::link(

@@ -8,6 +8,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -49,10 +50,12 @@ enum class Completion : std::uint8_t {
 
 struct FakeOptions {
   Completion completion = Completion::kAtSubmit;
-  /// Whether memory has host pointers.
+  /// Whether memory has host pointers that nobody asked for, and whether the host reads through
+  /// pointers at full speed.
   bool host_visible = true;
-  /// Asked before each call with its name ("allocate", "import", "compile", "create_queue",
-  /// "submit", "link", "update"); true makes it fail.
+  bool host_cached = true;
+  /// Asked before each call with its name ("allocate", "import", "write", "read", "fill",
+  /// "compile", "create_queue", "submit", "link", "update", "create_timeline"); true makes it fail.
   std::function<bool(std::string_view call)> fail_call;
   /// Called by compile(), outside of any lock of the fake's.
   std::function<void(const KernelSource& source, std::span<const SpecConstant> constants)>
@@ -75,7 +78,7 @@ class FakeQueue final : public hal::Queue {
   /// Jobs that have not completed, the oldest first.
   [[nodiscard]] std::vector<hal::Job*> pending() const;
   /// Runs the oldest job, or fails it with `error` without running it. False: there is none, or it
-  /// waits for another queue's.
+  /// waits for another queue's or for a timeline.
   bool complete_next(std::optional<Error> error = std::nullopt);
   /// Runs all jobs whose turn has come; how many.
   std::size_t complete_all();
@@ -102,6 +105,11 @@ class FakeDevice final : public hal::Device {
   [[nodiscard]] int allocations() const { return allocations_.load(); }
   [[nodiscard]] int compilations() const { return compilations_.load(); }
   [[nodiscard]] int live_kernels() const { return live_kernels_->load(); }
+  [[nodiscard]] int live_timelines() const { return live_timelines_->load(); }
+  /// Bytes that write(), read() and fill() moved.
+  [[nodiscard]] std::uint64_t staged_bytes() const { return staged_bytes_.load(); }
+  /// Memory that is to be kept resident, by Memory::native.
+  [[nodiscard]] const std::set<void*>& resident() const { return resident_; }
 
   [[nodiscard]] std::string_view backend() const override { return "fake"; }
   [[nodiscard]] std::string_view name() const override { return "Fake device"; }
@@ -114,9 +122,20 @@ class FakeDevice final : public hal::Device {
   [[nodiscard]] Result<std::unique_ptr<hal::Memory>> import_host(std::byte* data,
                                                                  std::uint64_t size_bytes,
                                                                  bool writable) override;
+  [[nodiscard]] Result<> write(hal::Memory& destination, std::uint64_t offset,
+                               std::span<const std::byte> source) override;
+  [[nodiscard]] Result<> read(hal::Memory& source, std::uint64_t offset,
+                              std::span<std::byte> destination) override;
+  [[nodiscard]] Result<> fill(hal::Memory& destination, std::uint64_t offset,
+                              std::uint64_t size_bytes, std::byte value) override;
+  void set_residency(hal::Memory& memory, bool resident) override;
   [[nodiscard]] Result<base::Ref<ir::Kernel>> compile(
       const KernelSource& source, std::span<const SpecConstant> constants) override;
   [[nodiscard]] Result<std::unique_ptr<hal::Queue>> create_queue() override;
+  [[nodiscard]] Result<std::unique_ptr<hal::Timeline>> create_timeline(
+      std::uint64_t initial, std::string_view label) override;
+  [[nodiscard]] Result<std::unique_ptr<hal::Timeline>> import_timeline(
+      const NativeHandle& handle, std::string_view label) override;
   [[nodiscard]] Result<std::unique_ptr<hal::Program>> link(
       std::span<const hal::ProgramInstance> instances) override;
   [[nodiscard]] std::vector<KernelSource> builtin_kernels() const override {
@@ -135,9 +154,12 @@ class FakeDevice final : public hal::Device {
   std::vector<FakeQueue*> queues_;
   std::shared_ptr<std::atomic<int>> live_memories_ = std::make_shared<std::atomic<int>>(0);
   std::shared_ptr<std::atomic<int>> live_kernels_ = std::make_shared<std::atomic<int>>(0);
+  std::shared_ptr<std::atomic<int>> live_timelines_ = std::make_shared<std::atomic<int>>(0);
   std::shared_ptr<base::IndexAllocator> kernel_indices_ = std::make_shared<base::IndexAllocator>();
   std::atomic<int> allocations_{0};
   std::atomic<int> compilations_{0};
+  std::atomic<std::uint64_t> staged_bytes_{0};
+  std::set<void*> resident_;
   std::atomic<int> clock_{0};
 };
 

@@ -58,6 +58,20 @@ struct GraphOptions {
 /// Reports what a decoding step, or a saved graph, costs under each schedule.
 [[nodiscard]] Result<> graph(const GraphOptions& options);
 
+struct ProfileOptions {
+  std::string model;             ///< Empty: the model that ships with Segue.
+  std::string device;            ///< As open_device() takes it.
+  std::uint32_t tokens = 100;    ///< How many are timed.
+  std::uint32_t position = 100;  ///< Of the first of them: how far back attention reaches.
+  std::uint32_t prompt = 0;      ///< Tokens of a prompt that is timed as well; 0: none.
+  std::uint32_t chunk = 256;     ///< Of them, how many at a time.
+  bool no_fuse = false;
+  bool float_activations = false;
+};
+
+/// Prints what a token costs, waited for and advanced by the device, and each kernel's part of it.
+[[nodiscard]] Result<> profile(const ProfileOptions& options);
+
 struct CheckOptions {
   std::string file;           ///< A saved graph.
   std::string model;          ///< Or a model; the one that ships with Segue if both are empty.

@@ -9,9 +9,9 @@ namespace segue::tool {
 Result<> devices() {
   for (const DeviceInfo& info : list_devices()) {
     if (info.usable)
-      fmt::print("{:8} {}\n", info.spec, info.name);
+      fmt::print("{:10} {}\n", info.spec, info.name);
     else
-      fmt::print("{:8} not usable: {}\n", info.spec, info.reason);
+      fmt::print("{:10} not usable: {}\n", info.spec, info.reason);
   }
   return {};
 }

@@ -98,6 +98,22 @@ void add_check(CLI::App& app, CheckOptions& options) {
   app.add_flag("--no-fuse", options.no_fuse, "Only the graph as recorded, not the fused one");
 }
 
+void add_profile(CLI::App& app, ProfileOptions& options) {
+  app.add_option("-m,--model", options.model, "GGUF file; the shipped tales model if left out");
+  app.add_option("--device", options.device,
+                 "host, vulkan[:n], cuda[:n], metal or auto; SEGUE_DEVICE or auto if left out");
+  app.add_option("-n,--tokens", options.tokens, "How many tokens to time")
+      ->check(CLI::Range(1, 100000))
+      ->capture_default_str();
+  app.add_option("--position", options.position, "Of the first of them")->capture_default_str();
+  app.add_option("--prompt", options.prompt, "Also time a prompt of this many tokens");
+  app.add_option("--chunk", options.chunk, "How many prompt tokens at a time")
+      ->check(CLI::Range(1, 100000))
+      ->capture_default_str();
+  app.add_flag("--no-fuse", options.no_fuse, "Leave the dispatches as they were recorded");
+  app.add_flag("--float", options.float_activations, "Do not quantise activations");
+}
+
 int finish(const Result<>& result) {
   if (result) return kSucceeded;
   fmt::print(stderr, "segue: {}\n", result.error().to_string());
@@ -130,6 +146,10 @@ int main(int argc, char** argv) {
   CLI::App* check_app = app.add_subcommand(
       "check", "Certify the plans of a decoding step, audit its kernels, fuzz its schedules");
   add_check(*check_app, check_options);
+  ProfileOptions profile_options;
+  CLI::App* profile_app =
+      app.add_subcommand("profile", "Measure what a token costs, and each kernel's part of it");
+  add_profile(*profile_app, profile_options);
   CLI::App* devices_app = app.add_subcommand("devices", "List the devices of this machine");
 
   try {
@@ -141,6 +161,7 @@ int main(int argc, char** argv) {
   if (synth_app->parsed()) return finish(synth(synth_options));
   if (graph_app->parsed()) return finish(graph(graph_options));
   if (check_app->parsed()) return finish(check(check_options));
+  if (profile_app->parsed()) return finish(profile(profile_options));
   if (devices_app->parsed()) return finish(devices());
   return kWrongUsage;
 }

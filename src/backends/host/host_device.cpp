@@ -9,6 +9,7 @@
 #include "backends/host/host_memory.hpp"
 #include "backends/host/host_program.hpp"
 #include "backends/host/host_queue.hpp"
+#include "backends/host/host_timeline.hpp"
 #include "backends/host/kernel_program.hpp"
 #include "backends/host/kernels/builtin.hpp"
 #include "backends/host/system_info.hpp"
@@ -90,6 +91,22 @@ class HostDevice final : public hal::Device {
     return wrap_memory(data);
   }
 
+  [[nodiscard]] Result<> write(hal::Memory& destination, std::uint64_t offset,
+                               std::span<const std::byte> source) override {
+    std::ranges::copy(source, destination.host + offset);
+    return {};
+  }
+  [[nodiscard]] Result<> read(hal::Memory& source, std::uint64_t offset,
+                              std::span<std::byte> destination) override {
+    std::copy_n(source.host + offset, destination.size(), destination.begin());
+    return {};
+  }
+  [[nodiscard]] Result<> fill(hal::Memory& destination, std::uint64_t offset,
+                              std::uint64_t size_bytes, std::byte value) override {
+    std::fill_n(destination.host + offset, size_bytes, value);
+    return {};
+  }
+
   [[nodiscard]] Result<base::Ref<ir::Kernel>> compile(
       const KernelSource& source, std::span<const SpecConstant> constants) override {
     SEGUE_TRY(context_->check_alive());
@@ -101,6 +118,21 @@ class HostDevice final : public hal::Device {
     SEGUE_TRY(context_->check_alive());
     SEGUE_TRY(context_->check_fault("create_queue", ErrorCode::kBackend));
     return std::make_unique<HostQueue>(context_);
+  }
+
+  [[nodiscard]] Result<std::unique_ptr<hal::Timeline>> create_timeline(
+      std::uint64_t initial, std::string_view /*label*/) override {
+    SEGUE_TRY(context_->check_alive());
+    SEGUE_TRY(context_->check_fault("create_timeline", ErrorCode::kOutOfMemory));
+    return std::make_unique<HostTimeline>(context_, initial);
+  }
+
+  [[nodiscard]] Result<std::unique_ptr<hal::Timeline>> import_timeline(
+      const NativeHandle& handle, std::string_view label) override {
+    return base::fail(ErrorCode::kUnsupported,
+                      "Timeline \"{}\" cannot be imported from a handle of type \"{}\": those of "
+                      "the host device are not shared.",
+                      label, handle.type);
   }
 
   [[nodiscard]] Result<std::unique_ptr<hal::Program>> link(

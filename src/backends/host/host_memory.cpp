@@ -55,6 +55,7 @@ class HostMemory : public hal::Memory {
  public:
   explicit HostMemory(void* data) {
     host = static_cast<std::byte*>(data);
+    host_cached = true;
     native = data;
   }
 };

@@ -65,7 +65,8 @@ Result<> HostQueue::submit(hal::Job& job) {
   SEGUE_TRY(context_->check_alive());
   SEGUE_TRY(context_->check_fault("submit", ErrorCode::kBackend));
   const Lock lock(mutex_);
-  if (!job.waited_for) {
+  // Who waits for a timeline does not run this queue, whatever the caller goes on to do.
+  if (!job.waited_for || !job.timeline_signals.empty()) {
     SEGUE_TRY(ensure_worker());
     worker_wanted_ = true;
   }
@@ -131,8 +132,7 @@ void HostQueue::run_next(Lock& lock) {
   hal::Job& job = jobs_.pop();
   running_ = true;
   lock.unlock();
-  for (const hal::Job* other : job.waits) wait_for_other_queue(*other);
-  job.complete(executor_.run(job));  // The job may be gone now.
+  job.complete(execute(job));  // The job may be gone now.
   lock.lock();
   running_ = false;
   if (jobs_.empty()) {
@@ -141,6 +141,25 @@ void HostQueue::run_next(Lock& lock) {
     worker_wake_.notify_one();
   }
   if (waiters_ != 0) changed_.notify_all();
+}
+
+/// Runs a job between its waits and its signals.
+hal::Outcome HostQueue::execute(const hal::Job& job) {
+  for (const hal::Job* other : job.waits) wait_for_other_queue(*other);
+  for (const hal::TimelineUse& use : job.timeline_waits) {
+    if (Result<bool> reached = use.timeline->wait(use.value, std::nullopt); !reached) {
+      hal::Outcome unrun;
+      unrun.error = std::move(reached).error();
+      return unrun;
+    }
+  }
+  hal::Outcome outcome = executor_.run(job);
+  for (const hal::TimelineUse& use : job.timeline_signals) {
+    if (outcome.error) break;  // The runtime fails the timelines.
+    if (Result<> signalled = use.timeline->signal(use.value); !signalled)
+      outcome.error = std::move(signalled).error();
+  }
+  return outcome;
 }
 
 void HostQueue::work() {

@@ -32,7 +32,8 @@ class JobFifo {
 /// waits for at once.
 ///
 /// A job first waits for the jobs of other queues that it depends on. Those were submitted earlier,
-/// so waits form no circle.
+/// so waits form no circle. Then it waits for timelines, and holds up nothing but its own queue and
+/// those who wait for it. A job that signals one is run by the worker, for nobody else may come.
 class HostQueue final : public hal::Queue {
  public:
   explicit HostQueue(std::shared_ptr<HostContext> context)
@@ -53,6 +54,7 @@ class HostQueue final : public hal::Queue {
   [[nodiscard]] Result<> ensure_worker();
   void work();
   void run_next(Lock& lock);
+  [[nodiscard]] hal::Outcome execute(const hal::Job& job);
   void run_until_done(hal::Job& job, Lock& lock);
 
   std::shared_ptr<HostContext> context_;

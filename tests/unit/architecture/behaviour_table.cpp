@@ -53,15 +53,18 @@ void add_gaps(const std::vector<BehaviourRow>& rows, std::vector<std::string>& f
 
 void add_row_faults(const BehaviourRow& row, const TestRows& tests,
                     std::vector<std::string>& faults) {
-  if (row.host == "no") {
-    if (row.note.empty()) faults.push_back(fmt::format("Row {} says no without a reason.", row.id));
-    return;
+  bool kept = false;
+  for (std::size_t i = 0; i < row.backends.size(); ++i) {
+    const std::string& says = row.backends[i];
+    kept |= says == "yes";
+    if (says == "no" && row.note.empty()) {
+      faults.push_back(fmt::format("Row {} says no without a reason.", row.id));
+    } else if (says != "yes" && says != "no") {
+      faults.push_back(fmt::format("Row {} says \"{}\" for {}; yes or no is allowed.", row.id, says,
+                                   kBackends[i]));
+    }
   }
-  if (row.host != "yes") {
-    faults.push_back(
-        fmt::format("Row {} says \"{}\" for host; yes or no is allowed.", row.id, row.host));
-    return;
-  }
+  if (!kept) return;
   if (row.tests.empty())
     faults.push_back(fmt::format("Row {} says yes but names no test.", row.id));
   for (const std::string& name : row.tests) {
@@ -83,8 +86,10 @@ std::vector<BehaviourRow> parse_behaviour_table(const std::vector<std::string>& 
   std::vector<BehaviourRow> rows;
   for (const std::string& line : lines) {
     const std::vector<std::string> cells = split_cells(line);
-    if (cells.size() < 5 || !std::regex_match(cells[0], kId)) continue;
-    rows.push_back({cells[0], matches(cells[2], kTest, 1), cells[3], cells[4]});
+    if (cells.size() < kBackends.size() + 4 || !std::regex_match(cells[0], kId)) continue;
+    const auto backends = cells.begin() + 3;
+    const auto note = backends + kBackends.size();
+    rows.push_back({cells[0], matches(cells[2], kTest, 1), {backends, note}, *note});
   }
   return rows;
 }

@@ -1,20 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <array>
 #include <map>
 #include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "unit/architecture/source_tree.hpp"
 
 namespace segue::architecture {
 
+/// The columns of docs/behaviour.md that say who keeps a row.
+inline constexpr std::array<std::string_view, 2> kBackends{"host", "vulkan"};
+
 /// One row of docs/behaviour.md.
 struct BehaviourRow {
   std::string id;                  ///< A letter and a number, such as "C4".
   std::vector<std::string> tests;  ///< "Suite.Name", as written in backticks.
-  std::string host;                ///< "yes" or "no".
+  /// "yes" or "no" by backend, in the order of kBackends.
+  std::vector<std::string> backends;
   std::string note;
 };
 

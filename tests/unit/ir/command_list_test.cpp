@@ -157,6 +157,21 @@ TEST_F(CommandListTest, SumsUpHowItUsesEachStorage) {  // row C12
   EXPECT_EQ(list_.resources()[1].write_begin, list_.resources()[1].write_end);
 }
 
+TEST_F(CommandListTest, ExplicitRangesReplaceWhatArgumentsAreUsedFor) {  // row C8
+  list_.add_view(*storages_[1], 64, 64, Access::kReadWrite, true, false, true);
+  list_.add_explicit_range(*storages_[1], 96, 8, Access::kWrite);
+  list_.add_view(*storages_[0], 0, 16, Access::kReadWrite, true, true, true);
+  ASSERT_EQ(list_.resources().size(), 2U) << "What is not counted is kept alive all the same.";
+  const ResourceUse& use = list_.resources()[0];
+  EXPECT_EQ(use.read_begin, 64U);
+  EXPECT_EQ(use.read_end, 128U);
+  EXPECT_EQ(use.write_begin, 96U);
+  EXPECT_EQ(use.write_end, 104U);
+  EXPECT_EQ(list_.resources()[1].read_end, 0U);
+  EXPECT_EQ(list_.resources()[1].write_end, 0U);
+  list_.drop_unowned();
+}
+
 TEST_F(CommandListTest, ARangeStandsInTheCoordinatesOfItsMemory) {  // row C3
   storages_[0]->memory_offset = 4096;
   Command command = start();

@@ -189,14 +189,15 @@ TEST_F(EncoderArgumentsTest, AreAlignedAsTheDeviceNeeds) {  // row A4, B4
   const Kernel kernel = reader();
   EXPECT_TRUE(dispatch(kernel, {buffer_.view(32, 8).value()}).has_value());
   expect_failure(dispatch(kernel, {buffer_.view(16, 8).value()}), ErrorCode::kInvalidArgument,
-                 {"16", "32"});
+                 {"16", "32", "Limits::view_offset_alignment"});
 }
 
 TEST_F(EncoderArgumentsTest, AreNoLargerThanTheDeviceBinds) {  // row B4
   hal().test_limits.max_view_bytes = 48;
   const Kernel kernel = reader();
   EXPECT_TRUE(dispatch(kernel, {buffer_.view(0, 48).value()}).has_value());
-  expect_failure(dispatch(kernel, {buffer_.view()}), ErrorCode::kInvalidArgument, {"64", "48"});
+  expect_failure(dispatch(kernel, {buffer_.view()}), ErrorCode::kInvalidArgument,
+                 {"64", "48", "Limits::max_view_bytes"});
 }
 
 TEST_F(EncoderArgumentsTest, AreNoMoreThanTheDeviceBinds) {  // row B4

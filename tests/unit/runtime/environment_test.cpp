@@ -26,7 +26,7 @@ class EnvironmentTest : public testing::Test {
   EnvironmentTest() {
     for (const char* name :
          {"SEGUE_DEVICE", "SEGUE_AUTO_BARRIER", "SEGUE_PROFILE_BARRIERS", "SEGUE_PROFILE",
-          "SEGUE_UNRETAINED_REFS", "SEGUE_NO_RESIDENCY", "SEGUE_LOG"}) {
+          "SEGUE_UNRETAINED_REFS", "SEGUE_NO_RESIDENCY", "SEGUE_LOG", "XDG_CACHE_HOME", "HOME"}) {
       if (const char* value = std::getenv(name)) saved_.emplace_back(name, value);
       names_.emplace_back(name);
       unsetenv(name);
@@ -180,6 +180,18 @@ TEST_F(EnvironmentTest, NamesTheDevice) {  // row J7
               "Environment variable SEGUE_DEVICE is \"" + std::string(spec) +
                   "\"; the devices allowed are host, vulkan[:n], cuda[:n], metal and auto.");
   }
+}
+
+TEST_F(EnvironmentTest, SaysWhereCachesGo) {  // row J7
+  EXPECT_EQ(runtime::user_cache_directory(), "");
+  set("HOME", "relative");
+  EXPECT_EQ(runtime::user_cache_directory(), "");
+  set("HOME", "/home/somebody");
+  EXPECT_EQ(runtime::user_cache_directory(), "/home/somebody/.cache/segue");
+  set("XDG_CACHE_HOME", "relative");
+  EXPECT_EQ(runtime::user_cache_directory(), "/home/somebody/.cache/segue");
+  set("XDG_CACHE_HOME", "/cache");
+  EXPECT_EQ(runtime::user_cache_directory(), "/cache/segue");
 }
 
 TEST(Environment, IsReadInOnePlace) {  // row J7

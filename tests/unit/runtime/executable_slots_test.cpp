@@ -330,6 +330,14 @@ TEST_F(ExecutableSlotsTest, LoadsAreChecked) {  // rows F2, K4
   const Buffer transient = device().create_buffer({.size_bytes = 4, .transient = true}).value();
   expect_failure(executable.load(value, transient.view()), ErrorCode::kInvalidArgument,
                  {"whose content is transient"});
+
+  const std::array<std::uint16_t, 4> parts{};
+  const BytesSlot odd{"odd", 2, 4};
+  Executable other = compile(capture([&](CommandEncoder& encoder) {
+    encoder.dispatch(store_, {KernelArg::bytes(parts, {&odd, 1}), a_.view()}, groups(1));
+  }));
+  expect_failure(other.load(other.slot("odd").value(), b_.view(0, 4).value()),
+                 ErrorCode::kInvalidArgument, {"Slot \"odd\" begins at byte 2 of an argument"});
 }
 
 TEST_F(ExecutableSlotsTest, BuffersLiveAsLongAsASlotNamesThem) {  // rows F2, H1

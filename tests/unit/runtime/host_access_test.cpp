@@ -194,18 +194,6 @@ TEST_F(HostAccessTest, BuffersWithoutHostAccessDoNotMapButTransfer) {  // row H7
                                    std::byte{5}, std::byte{5}, std::byte{5}, std::byte{5}));
 }
 
-TEST(HostAccess, MemoryThatTheHostCannotSeeSaysSo) {  // row H7
-  FakeOptions options;
-  options.host_visible = false;
-  const FakeSetup setup = open_fake(options);
-  BufferDesc desc;
-  desc.size_bytes = 8;
-  const Buffer buffer = setup.device.create_buffer(desc).value();
-  std::array<std::byte, 8> bytes{};
-  EXPECT_EQ(buffer.view().map_read<std::uint8_t>().error().code, ErrorCode::kUnsupported);
-  EXPECT_EQ(setup.device.download(buffer.view(), bytes).error().code, ErrorCode::kUnsupported);
-}
-
 TEST(HostAccess, ALostDeviceFailsEveryCall) {  // row G4
   const FakeSetup setup = open_fake(Completion::kManual);
   BufferDesc desc;

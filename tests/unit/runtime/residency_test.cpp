@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "runtime/buffer_state.hpp"
 #include "support/fake_hal.hpp"
 
 namespace segue {
@@ -126,6 +127,104 @@ TEST(Residency, IsEnabledWhereTheBackendHasItAndNobodySwitchesItOff) {  // row H
   EXPECT_TRUE(enabled(true, false));
   EXPECT_FALSE(enabled(true, true));
   EXPECT_FALSE(enabled(false, false));
+}
+
+/// A device whose backend keeps memory resident.
+class ResidencyOfBackend : public testing::Test {
+ protected:
+  static std::shared_ptr<test::FakeDevice> make_hal() {
+    test::FakeOptions options;
+    options.completion = Completion::kManual;
+    auto hal = std::make_shared<test::FakeDevice>(options);
+    hal->test_features.residency_sets = true;
+    return hal;
+  }
+  Submission commit(const Buffer& buffer = {}) {
+    CommandEncoder encoder = device_.create_encoder().value();
+    if (buffer) encoder.fill(buffer.view(), std::byte{1});
+    return encoder.commit().value();
+  }
+
+  std::shared_ptr<test::FakeDevice> hal_ = make_hal();
+  Device device_ = open_fake(hal_, {}).value();
+  ResidencySet set_ = device_.residency();
+};
+
+TEST_F(ResidencyOfBackend, IsTheBackendsFromFlushToFlush) {  // row H5
+  BufferDesc desc;
+  desc.size_bytes = 16;
+  Buffer buffer = device_.create_buffer(desc).value();
+  void* const native = buffer.state()->native;
+  set_.add(buffer);
+  EXPECT_TRUE(hal_->resident().empty());
+  const Submission first = commit(buffer);
+  EXPECT_TRUE(hal_->resident().contains(native));
+  set_.remove(buffer);
+  buffer = {};  // The set holds the last handle now.
+  const Submission second = commit();
+  EXPECT_TRUE(hal_->resident().contains(native)) << "work that uses it is in flight";
+  hal_->queue().complete_all();
+  const Submission third = commit();
+  EXPECT_TRUE(hal_->resident().empty());
+  EXPECT_EQ(set_.stats().resident, 0u);
+  hal_->queue().complete_all();
+}
+
+TEST_F(ResidencyOfBackend, ReachesDeferredBuffersOnceTheyHaveMemory) {  // row H5
+  BufferDesc desc;
+  desc.size_bytes = 16;
+  desc.deferred = true;
+  const Buffer buffer = device_.create_buffer(desc).value();
+  set_.add(buffer);
+  const Submission first = commit();
+  EXPECT_EQ(set_.stats().resident, 1u);
+  EXPECT_TRUE(hal_->resident().empty());
+  const Submission second = commit(buffer);
+  EXPECT_TRUE(hal_->resident().contains(buffer.state()->native));
+  EXPECT_EQ(set_.stats().flushes, 1u);
+  hal_->queue().complete_all();
+}
+
+TEST_F(ResidencyOfBackend, LastsAsLongAsAnyPartOfTheMemoryIsToStay) {  // row H5
+  BufferDesc desc;
+  desc.size_bytes = 32;
+  desc.deferred = true;
+  const Buffer whole = device_.create_buffer(desc).value();
+  desc.size_bytes = 16;
+  const Buffer low = runtime::create_part(whole, 0, desc);
+  const Buffer high = runtime::create_part(whole, 16, desc);
+  set_.add(low);
+  set_.add(high);
+  const Submission first = commit(low);
+  const Submission second = commit(high);
+  EXPECT_TRUE(hal_->resident().contains(whole.state()->native));
+  hal_->queue().complete_all();
+  set_.remove(low);
+  const Submission third = commit();
+  hal_->queue().complete_all();
+  const Submission fourth = commit();
+  EXPECT_EQ(set_.stats().resident, 1u);
+  EXPECT_TRUE(hal_->resident().contains(whole.state()->native));
+  set_.remove(high);
+  const Submission fifth = commit();
+  hal_->queue().complete_all();
+  const Submission sixth = commit();
+  EXPECT_TRUE(hal_->resident().empty());
+  hal_->queue().complete_all();
+}
+
+TEST(Residency, SwitchedOffReachesNoBackend) {  // row H5
+  auto hal = std::make_shared<test::FakeDevice>();
+  hal->test_features.residency_sets = true;
+  DeviceOptions options;
+  options.no_residency = true;
+  Device device = open_fake(hal, options).value();
+  BufferDesc desc;
+  desc.size_bytes = 16;
+  device.residency().add(device.create_buffer(desc).value());
+  const Submission work = device.create_encoder().value().commit().value();
+  EXPECT_EQ(device.residency().stats().resident, 1u);
+  EXPECT_TRUE(hal->resident().empty());
 }
 
 }  // namespace

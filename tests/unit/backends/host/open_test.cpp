@@ -13,13 +13,13 @@ TEST(OpenDevice, HostAndAutoOpenADeviceThatSaysItsName) {  // row J7
   for (const std::string_view spec : {"host", "auto"}) {
     const Result<Device> device = open_device(spec);
     ASSERT_TRUE(device) << device.error().to_string();
-    EXPECT_EQ(device->backend(), "host");
+    EXPECT_TRUE(spec == "auto" || device->backend() == spec) << device->backend();
     EXPECT_FALSE(device->name().empty());
   }
 }
 
 TEST(OpenDevice, BackendsThatAreNotBuiltSayWhatIs) {  // row K4
-  for (const std::string_view spec : {"cuda", "metal", "vulkan:1"}) {
+  for (const std::string_view spec : {"cuda", "metal", "cuda:1"}) {
     const Result<Device> device = open_device(spec);
     ASSERT_FALSE(device);
     EXPECT_EQ(device.error().code, ErrorCode::kUnsupported);
@@ -49,11 +49,16 @@ TEST(OpenDevice, WithoutANameTheEnvironmentDecides) {  // row J7
 
 TEST(OpenDevice, TheListNamesEveryBackendAndWhyOneIsNotUsable) {  // row H8
   const std::vector<DeviceInfo> devices = list_devices();
-  ASSERT_EQ(devices.size(), 4U);
+  for (const std::string_view backend : {"cuda", "metal", "vulkan", "host"})
+    EXPECT_TRUE(std::ranges::find(devices, backend, &DeviceInfo::backend) != devices.end())
+        << backend;
   for (const DeviceInfo& device : devices) {
     EXPECT_EQ(device.usable, device.reason.empty());
     EXPECT_EQ(device.usable, !device.name.empty());
-    EXPECT_EQ(device.usable, device.backend == "host");
+    EXPECT_TRUE(device.usable || device.backend != "host");
+    EXPECT_FALSE(device.usable && (device.backend == "cuda" || device.backend == "metal"));
+    if (!device.usable) continue;
+    EXPECT_EQ(open_device(device.spec).value().name(), device.name);
   }
 }
 

@@ -5,33 +5,13 @@
 #include <future>
 #include <thread>
 
-#include "host_program.hpp"
+#include "closure_job.hpp"
 
 namespace segue::host {
 namespace {
 
 using namespace testing;
 using namespace std::chrono_literals;
-
-/// A kernel from a closure without parameters.
-base::Ref<ir::Kernel> closure(hal::Device& device, std::function<void()> function) {
-  return value_of(device.compile(
-      raw_kernel("closure", {},
-                 [function = std::move(function)](const KernelContext&) { function(); }),
-      {}));
-}
-
-/// A job of one kernel call.
-struct ClosureJob {
-  ClosureJob(hal::Device& device, std::function<void()> function)
-      : kernel(closure(device, std::move(function))) {
-    program.dispatch(kernel, {}, {1, 1, 1});
-    job.plan = &program.finish();
-  }
-  base::Ref<ir::Kernel> kernel;
-  TestProgram program;
-  TestJob job;
-};
 
 TEST(HostQueue, WhoWaitsAtOnceRunsTheJobItself) {  // row G1
   const auto device = make_device();
