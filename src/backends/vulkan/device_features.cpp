@@ -310,6 +310,7 @@ Features features_of(const Candidate& candidate) {
   features.residency_sets = candidate.traits.memory_priority;
   features.pipeline_cache = true;
   features.gpu_timestamps = candidate.traits.timestamp_bits != 0;
+  features.shared_timelines = candidate.traits.external_semaphore_fd;
 #if defined(SEGUE_CHECK_LIFETIMES)
   features.lifetime_checks = true;
 #endif
