@@ -94,13 +94,16 @@ void TokenSteps::add_attention(bool fused, std::uint32_t position) {
   const base::RopeParams rope_keys{1, kKvHeads, kHeadSize, kHeadSize, position, kRopeBase};
   const base::KvAppendParams append{1, kKvWidth, position};
   if (fused) {
-    add(with_form("norm_mat_vec3_"),
-        {query, key, value, residual_, norm_weight_, query_, key_, value_},
-        base::FusedMatVecParams{{kWidth, kKvWidth, kKvWidth}, kWidth, kEpsilon},
+    add(with_form("norm_mat_vec3_rope_kv_append_interleaved_f32_"),
+        {query, key, value, residual_, norm_weight_, query_, keys, values},
+        base::NormMatVec3RopeKvAppendParams{{kWidth, kKvWidth, kKvWidth},
+                                            kWidth,
+                                            kEpsilon,
+                                            kHeadSize,
+                                            kHeadSize,
+                                            position,
+                                            kRopeBase},
         kWidth + 2 * kKvWidth);
-    add("rope_interleaved", {query_, query_}, rope, kHeads);
-    add("rope_kv_append_interleaved_f32", {key_, keys},
-        base::RopeKvAppendParams{1, kKvHeads, kHeadSize, kHeadSize, position, kRopeBase}, kKvHeads);
   } else {
     add("rms_norm", {residual_, normed_}, base::RmsNormParams{1, kWidth, kEpsilon}, 1);
     add("mul", {normed_, norm_weight_, scaled_}, base::ElementwiseParams{kWidth, kWidth}, kWidth);
@@ -110,8 +113,8 @@ void TokenSteps::add_attention(bool fused, std::uint32_t position) {
     add("rope_interleaved", {query_, query_}, rope, kHeads);
     add("rope_interleaved", {key_, key_}, rope_keys, kKvHeads);
     add("kv_append_f32", {key_, keys}, append, 1);
+    add("kv_append_f32", {value_, values}, append, 1);
   }
-  add("kv_append_f32", {value_, values}, append, 1);
   add("attention_f32", {query_, keys, values, attended_},
       base::AttentionParams{1, kHeads, kKvHeads, kHeadSize, position, 0.177F}, kHeads);
   // y apart from the residual, so that repetition does not let it grow.

@@ -29,7 +29,7 @@ class TokenSteps {
 
  private:
   struct alignas(16) InlineBytes {
-    std::byte bytes[32];
+    std::byte bytes[48];
   };
   struct Step {
     const KernelSource* kernel;

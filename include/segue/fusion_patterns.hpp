@@ -21,6 +21,9 @@ namespace segue::ops {
 /// | norm_mat_vec, norm_mat_vec_silu_mul,   | rms_norm_weighted, and the only product that reads  |
 /// | norm_mat_vec2, norm_mat_vec3           | its result                                          |
 /// | rope_kv_append                         | rope, kv_append at the same position                |
+/// | norm_mat_vec3_rope_kv_append           | norm_mat_vec3 of query, key and value, rope of the  |
+/// |                                        | query, rope_kv_append of the key, kv_append of the  |
+/// |                                        | value, recorded in this order; interleaved pairs    |
 /// | add_rms_norm, add_rms_norm_weighted    | add, rms_norm or rms_norm_weighted; both results    |
 [[nodiscard]] std::vector<FusionPattern> fusion_patterns(const Device& device);
 

@@ -104,6 +104,25 @@ struct RopeKvAppendParams {
   float base;
 };
 
+/// "norm_mat_vec3_rope_kv_append_interleaved_{f32,f16}_S": what attention reads of one token, from
+/// norm_mat_vec3_S, the two rotations and both appends, with the same bits: q = rope(w0 x'), row
+/// `position` of keys = rope(w1 x') and of values = w2 x', where x' = rms_norm(x, epsilon) *
+/// norm_weight. keys and values have rows of rows[1] and rows[2]; where one has no such row,
+/// nothing is written to it. head_size and rotated are even. Arguments: w0, w1, w2, x, norm_weight,
+/// q [rows[0]] F32, keys, values, this. Groups as in FusedMatVecParams.
+///
+/// Pairs half a head apart ("neox") are made by different groups, so there is no such kernel for
+/// them.
+struct NormMatVec3RopeKvAppendParams {
+  std::uint32_t rows[3];
+  std::uint32_t columns;
+  float epsilon;
+  std::uint32_t head_size;
+  std::uint32_t rotated;
+  std::uint32_t position;
+  float base;
+};
+
 /// "attention_f32", "attention_f16", named after the cache's type: token t attends to rows 0 to
 /// position + t, or to as many as the cache has (NaN if none); query head h reads key and value
 /// head h / (heads / kv_heads). Arguments: q [tokens, heads * head_size] F32, keys and values [more

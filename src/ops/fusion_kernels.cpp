@@ -35,6 +35,7 @@ FusionKernels::FusionKernels(const std::function<Kernel(std::string_view)>& find
       silu_mul(find("silu_mul")),
       add_rms_norm(find("add_rms_norm")),
       add_rms_norm_weighted(find("add_rms_norm_weighted")) {
+  std::vector<std::string_view> form_names;  // of `forms`
   for (const std::string_view form : kForms) {
     ProductForm kernels;
     for (std::size_t i = 0; i < kProductCount; ++i) {
@@ -42,14 +43,25 @@ FusionKernels::FusionKernels(const std::function<Kernel(std::string_view)>& find
       if (i != static_cast<std::size_t>(Product::kAdd))
         kernels.normalising[i] = find(fmt::format("norm_{}_{}", kProductNames[i], form));
     }
-    if (kernels.product(Product::kPlain)) forms.push_back(std::move(kernels));
+    if (!kernels.product(Product::kPlain)) continue;
+    forms.push_back(std::move(kernels));
+    form_names.push_back(form);
   }
   for (const std::string_view pairs : {"interleaved", "neox"}) {
     for (const std::string_view type : {"f32", "f16"}) {
       RopeKvAppend rope{find(fmt::format("rope_{}", pairs)),
                         find(fmt::format("kv_append_{}", type)),
                         find(fmt::format("rope_kv_append_{}_{}", pairs, type))};
-      if (rope.rope && rope.kv_append && rope.fused) ropes.push_back(std::move(rope));
+      if (!rope.rope || !rope.kv_append || !rope.fused) continue;
+      for (std::size_t i = 0; i < forms.size(); ++i) {
+        const Kernel& products = forms[i].normalised(Product::kThree);
+        Kernel fused =
+            find(fmt::format("norm_mat_vec3_rope_kv_append_{}_{}_{}", pairs, type, form_names[i]));
+        if (!products || !fused) continue;
+        attention_inputs.push_back(
+            {products, rope.rope, rope.fused, rope.kv_append, std::move(fused)});
+      }
+      ropes.push_back(std::move(rope));
     }
   }
 }

@@ -52,11 +52,18 @@ struct RopeKvAppend {
   Kernel rope, kv_append, fused;
 };
 
+/// What makes the inputs of attention for one token: products behind a norm, and what brings them
+/// there.
+struct AttentionInputs {
+  Kernel products, rope, rope_kv_append, kv_append, fused;
+};
+
 struct FusionKernels {
   Kernel rms_norm, rms_norm_weighted, add, mul, silu_mul;
   Kernel add_rms_norm, add_rms_norm_weighted;
   std::vector<ProductForm> forms;
-  std::vector<RopeKvAppend> ropes;  ///< Complete ones only.
+  std::vector<RopeKvAppend> ropes;                ///< Complete ones only.
+  std::vector<AttentionInputs> attention_inputs;  ///< Complete ones only.
 
   /// @param find  The kernel of that name, or an empty handle.
   explicit FusionKernels(const std::function<Kernel(std::string_view)>& find);

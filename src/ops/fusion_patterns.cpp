@@ -2,7 +2,8 @@
 //
 // The order of the patterns matters: norms get their weights before they are folded into products,
 // a gated pair is taken before siblings in general, and an addition goes to the product before it
-// rather than to the norm after it, which the next product can take.
+// rather than to the norm after it, which the next product can take. What takes a fused product and
+// a fused rotation comes after both.
 #include "ops/fusion_patterns.hpp"
 
 #include <cstddef>
@@ -146,6 +147,7 @@ std::vector<FusionPattern> fusion_patterns(FusionKernels kernels) {
   append_product_patterns(patterns, shared);
   append_norm_product_patterns(patterns, shared);
   if (!shared->ropes.empty()) patterns.push_back(rope_kv_append_pattern(shared));
+  append_attention_input_patterns(patterns, shared);
   if (shared->add && shared->rms_norm_weighted && shared->add_rms_norm_weighted)
     patterns.push_back(add_norm_pattern(shared, true));
   if (shared->add && shared->rms_norm && shared->add_rms_norm)

@@ -41,6 +41,9 @@ template <class... Args>
          grid.extent.x == group_count(kernel, items);
 }
 
+/// Groups that matrices of these rows take, one after the other.
+[[nodiscard]] Grid product_grid(const Kernel& kernel, std::span<const std::uint32_t> rows);
+
 [[nodiscard]] inline bool overlap(const AccessRange& a, const AccessRange& b) {
   return a.memory == b.memory && overlaps(a.begin, a.end, b.begin, b.end);
 }
@@ -53,6 +56,9 @@ void append_product_patterns(std::vector<FusionPattern>& patterns, const Kernels
 /// The patterns in which a product reads a norm.
 void append_norm_product_patterns(std::vector<FusionPattern>& patterns,
                                   const KernelsPointer& kernels);
+/// The patterns that make the inputs of attention.
+void append_attention_input_patterns(std::vector<FusionPattern>& patterns,
+                                     const KernelsPointer& kernels);
 /// fusion_patterns() over any kernels.
 [[nodiscard]] std::vector<FusionPattern> fusion_patterns(FusionKernels kernels);
 

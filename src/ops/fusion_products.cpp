@@ -50,19 +50,12 @@ ShapeOrReason common_shape(Nodes siblings, const ProductForm& form) {
   return common;
 }
 
-/// Matrices stand one after the other in the groups of a fused product.
-Grid product_grid(const Kernel& kernel, const Shape& shape) {
-  std::uint64_t count = 0;
-  for (const std::uint32_t rows : shape.rows) count += group_count(kernel, rows);
-  return groups(static_cast<std::uint32_t>(count));
-}
-
 /// The shape of a product that may be fused already.
 ShapeOrReason shape_of(const FusionNode& node, Product which, const Kernel& kernel) {
   if (which == Product::kPlain) return plain_shape(node, kernel);
   const auto shape = node.value<Shape>(matrix_count(which) + 1U + result_count(which));
   if (!shape) return refuse("\"{}\" has no size.", node.kernel_name());
-  if (node.grid() != product_grid(kernel, *shape))
+  if (node.grid() != product_grid(kernel, shape->rows))
     return refuse("\"{}\" runs over a part of its rows.", node.kernel_name());
   return *shape;
 }
@@ -109,7 +102,7 @@ FusionPattern silu_mul_pattern(const KernelsPointer& kernels, std::string name, 
     return FusedDispatch{
         kernel,
         OpKind::kMatVec,
-        product_grid(kernel, *shape),
+        product_grid(kernel, shape->rows),
         {FusedArgument::take(gate, 0), FusedArgument::take(up, 0), FusedArgument::take(gate, kX),
          FusedArgument::take(2, 2), FusedArgument::bytes(*shape)}};
   };
@@ -128,7 +121,7 @@ FusionPattern sibling_pattern(const KernelsPointer& kernels, std::string name, P
     const ShapeOrReason shape = common_shape(nodes, form);
     if (!shape) return std::unexpected(shape.error());
     FusedDispatch fused{form.product(which), OpKind::kMatVec, {}, {}};
-    fused.grid = product_grid(fused.kernel, *shape);
+    fused.grid = product_grid(fused.kernel, shape->rows);
     for (std::uint8_t i = 0; i < count; ++i) fused.arguments.push_back(FusedArgument::take(i, 0));
     fused.arguments.push_back(FusedArgument::take(0, kX));
     for (std::uint8_t i = 0; i < count; ++i) fused.arguments.push_back(FusedArgument::take(i, kY));
@@ -162,7 +155,7 @@ FusionPattern add_pattern(const KernelsPointer& kernels, std::string name, std::
     return FusedDispatch{
         kernel,
         OpKind::kMatVec,
-        product_grid(kernel, *shape),
+        product_grid(kernel, shape->rows),
         {FusedArgument::take(0, 0), FusedArgument::take(0, kX), FusedArgument::take(1, other),
          FusedArgument::take(1, 2), FusedArgument::bytes(*shape)}};
   };
@@ -193,7 +186,7 @@ FusionPattern norm_pattern(const KernelsPointer& kernels, std::string name, Prod
     }
     shape->epsilon = norm->epsilon;
     FusedDispatch fused{form.normalised(which), OpKind::kMatVec, {}, {}};
-    fused.grid = product_grid(fused.kernel, *shape);
+    fused.grid = product_grid(fused.kernel, shape->rows);
     for (std::uint8_t i = 0; i < matrices; ++i)
       fused.arguments.push_back(FusedArgument::take(1, i));
     fused.arguments.push_back(FusedArgument::take(0, 0));
@@ -209,6 +202,12 @@ FusionPattern norm_pattern(const KernelsPointer& kernels, std::string name, Prod
 }
 
 }  // namespace
+
+Grid product_grid(const Kernel& kernel, std::span<const std::uint32_t> rows) {
+  std::uint64_t count = 0;
+  for (const std::uint32_t each : rows) count += group_count(kernel, each);
+  return groups(static_cast<std::uint32_t>(count));
+}
 
 void append_product_patterns(std::vector<FusionPattern>& patterns, const KernelsPointer& kernels) {
   if (kernels->silu_mul && any_form(*kernels, Product::kSiluMul)) {

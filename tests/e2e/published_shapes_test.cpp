@@ -50,8 +50,8 @@ TEST_P(PublishedShapes, HaveOneBarrierLessThanTheirCriticalPath) {  // rows E5, 
   EXPECT_EQ(certified_barriers(graph, Schedule::kCriticalPath), 14 * layers + 6 - 1);
   const auto fused = graph.fuse(ops::fusion_patterns(*device));
   ASSERT_TRUE(fused) << fused.error().message;
-  EXPECT_EQ(fused->graph.dispatch_count(), 8 * layers + 4);
-  EXPECT_EQ(certified_barriers(fused->graph, Schedule::kCriticalPath), 6 * layers + 4 - 1);
+  EXPECT_EQ(fused->graph.dispatch_count(), 5 * layers + 4);
+  EXPECT_EQ(certified_barriers(fused->graph, Schedule::kCriticalPath), 5 * layers + 4 - 1);
   for (const Graph* each : {&graph, &fused->graph}) {
     const std::uint32_t fewest = certified_barriers(*each, Schedule::kCriticalPath);
     EXPECT_GE(certified_barriers(*each, Schedule::kRecorded), fewest);

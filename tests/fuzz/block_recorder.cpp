@@ -2,6 +2,7 @@
 #include "block_recorder.hpp"
 
 #include <algorithm>
+#include <array>
 
 namespace segue::test {
 namespace {
@@ -15,7 +16,7 @@ BlockRecorder::BlockRecorder(GraphRecorder& graph)
     : graph_(graph), world_(graph.world_), ops_(graph.world_.ops()), encoder_(graph.encoder_) {}
 
 void BlockRecorder::record() {
-  switch (graph_.below(8)) {
+  switch (graph_.below(9)) {
     case 0: return norm_and_mul();
     case 1: return add_and_norm();
     case 2: return product_and_add();
@@ -23,7 +24,8 @@ void BlockRecorder::record() {
     case 4: return siblings(2);
     case 5: return siblings(3);
     case 6: return norm_into_products();
-    default: return rope_and_append();
+    case 7: return rope_and_append();
+    default: return attention_inputs();
   }
 }
 
@@ -193,6 +195,34 @@ void BlockRecorder::rope_and_append() {
   disturb(key);
   ops_.kv_append(encoder_, key, world_.cache,
                  graph_.chance(0.9) ? position : graph_.below(kContext));
+}
+
+void BlockRecorder::attention_inputs() {
+  const Tensor x = input();
+  const std::array<Tensor, 4> made{between(), between(), between(), between()};
+  const auto& [scaled, query, key, value] = made;
+  for (std::size_t i = 0; i < made.size(); ++i) {
+    if (made[i].view.buffer().state() == x.view.buffer().state()) return;
+    for (std::size_t j = 0; j < i; ++j) {
+      if (made[i].view.buffer().state() == made[j].view.buffer().state()) return;
+    }
+  }
+  ops_.rms_norm_weighted(encoder_, x, world_.norm_weight, scaled, kEpsilon);
+  const std::uint32_t type = any_type();
+  for (const Tensor& each : {query, key, value})
+    ops_.mat_mul(encoder_, matrix(world_.square, type), scaled, each);
+  disturb(made[1 + graph_.below(3)]);
+  ops::RopeOptions rope;
+  rope.head_size = kHeadSize;
+  const std::uint32_t position = graph_.below(kContext);
+  rope.position = position;
+  if (graph_.chance(0.2)) rope.pairs = ops::RopePairs::kNeox;
+  ops_.rope(encoder_, query, query, rope);
+  ops_.rope(encoder_, key, key, rope);
+  ops_.kv_append(encoder_, key, world_.cache, position);
+  ops_.kv_append(encoder_, value, world_.value_cache,
+                 graph_.chance(0.9) ? position : graph_.below(kContext));
+  copy_out(query);
 }
 
 }  // namespace segue::test

@@ -24,6 +24,7 @@ class BlockRecorder {
   void siblings(std::uint32_t count);
   void norm_into_products();
   void rope_and_append();
+  void attention_inputs();
 
   /// An operand that has content.
   [[nodiscard]] Tensor input();

@@ -95,8 +95,10 @@ void World::add_tensors() {
     written_.push_back(kept_narrow.back().view);
     written_.push_back(kept_wide.back().view);
   }
-  cache = create_tensor(DType::kF16, kContext, kWidth, false);
-  written_.push_back(cache.view);
+  for (Tensor* each : {&cache, &value_cache}) {
+    *each = create_tensor(DType::kF16, kContext, kWidth, false);
+    written_.push_back(each->view);
+  }
 }
 
 void World::add_matrix(std::vector<WeightMatrix>& matrices, DType type, std::uint32_t rows,

@@ -40,7 +40,7 @@ class World {
   std::vector<WeightMatrix> up;                ///< [kHidden, kWidth]
   std::vector<WeightMatrix> down;              ///< [kWidth, kHidden]
   Tensor norm_weight;                          ///< [1, kWidth]
-  Tensor cache;                                ///< [kContext, kWidth] F16
+  Tensor cache, value_cache;                   ///< [kContext, kWidth] F16
   Kernel mix;                                  ///< out = hash(out, in, bytes)
 
   /// Everything that lasts and may be written, as bytes; and back.

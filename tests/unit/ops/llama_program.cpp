@@ -38,6 +38,8 @@ constexpr Declared kProducts[] = {
     {"norm_mat_vec_silu_mul_", "rrrrwp", 16},
     {"norm_mat_vec2_", "rrrrwwp", 16},
     {"norm_mat_vec3_", "rrrrrwwwp", 16},
+    {"norm_mat_vec3_rope_kv_append_interleaved_f16_", "rrrrrwwwp", 16},
+    {"norm_mat_vec3_rope_kv_append_interleaved_f32_", "rrrrrwwwp", 16},
 };
 
 }  // namespace

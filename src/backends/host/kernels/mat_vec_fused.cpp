@@ -10,12 +10,14 @@
 #include <cstdint>
 #include <string>
 
+#include "backends/host/kernels/cache_rows.hpp"
 #include "base/op_params.hpp"
 
 namespace segue::host::mat_vec {
 namespace {
 
 using Params = base::FusedMatVecParams;
+using AppendParams = base::NormMatVec3RopeKvAppendParams;
 
 /// Rows whose products wait for what follows them. Whole tiles.
 constexpr std::uint32_t kBlockRows = 512;
@@ -41,22 +43,29 @@ Rows rows_of(const KernelContext& work, std::uint64_t first_group, std::uint32_t
   return {row(work.group_begin), row(work.group_end)};
 }
 
-template <std::size_t kCount>
-void multiply_each(const KernelContext& work, TokenActivations& x, const Params& size,
-                   const Matrix (&matrices)[kCount]) {
+/// Calls `make(m, rows)` for what this call makes of the first `count` matrices.
+template <class Make>
+void for_each_matrix(const KernelContext& work, const std::uint32_t (&rows)[3], std::size_t count,
+                     Make&& make) {
   std::uint64_t first_group = 0;
-  for (std::size_t m = 0; m < kCount; ++m) {
-    const Rows rows = rows_of(work, first_group, size.rows[m]);
-    if (rows.begin < rows.end)
-      x.multiply(matrices[m].weights, rows.begin, rows.end, matrices[m].y + rows.begin);
-    first_group += (std::uint64_t{size.rows[m]} + kTileRows - 1) / kTileRows;
+  for (std::size_t m = 0; m < count; ++m) {
+    const Rows part = rows_of(work, first_group, rows[m]);
+    if (part.begin < part.end) make(m, part);
+    first_group += (std::uint64_t{rows[m]} + kTileRows - 1) / kTileRows;
   }
 }
 
-/// Calls `make(begin, end)` for blocks of the rows that this call makes.
+template <std::size_t kCount>
+void multiply_each(const KernelContext& work, TokenActivations& x, const Params& size,
+                   const Matrix (&matrices)[kCount]) {
+  for_each_matrix(work, size.rows, kCount, [&](std::size_t m, Rows rows) {
+    x.multiply(matrices[m].weights, rows.begin, rows.end, matrices[m].y + rows.begin);
+  });
+}
+
+/// Calls `make(begin, end)` for blocks of rows.
 template <class Make>
-void for_each_block(const KernelContext& work, const Params& size, Make&& make) {
-  const Rows rows = rows_of(work, 0, size.rows[0]);
+void for_each_block(Rows rows, Make&& make) {
   for (std::uint32_t begin = rows.begin; begin < rows.end;) {
     const std::uint32_t end = begin + std::min(rows.end - begin, kBlockRows);
     make(begin, end);
@@ -66,7 +75,7 @@ void for_each_block(const KernelContext& work, const Params& size, Make&& make) 
 
 void multiply_add(const KernelContext& work, const Steps& steps, TokenActivations& x,
                   const Params& size, const std::byte* weights, const float* residual, float* y) {
-  for_each_block(work, size, [&](std::uint32_t begin, std::uint32_t end) {
+  for_each_block(rows_of(work, 0, size.rows[0]), [&](std::uint32_t begin, std::uint32_t end) {
     float products[kBlockRows];
     x.multiply(weights, begin, end, products);
     steps.add(residual + begin, products, y + begin, end - begin);
@@ -75,7 +84,7 @@ void multiply_add(const KernelContext& work, const Steps& steps, TokenActivation
 
 void multiply_silu_mul(const KernelContext& work, const Steps& steps, TokenActivations& x,
                        const Params& size, const std::byte* gate, const std::byte* up, float* y) {
-  for_each_block(work, size, [&](std::uint32_t begin, std::uint32_t end) {
+  for_each_block(rows_of(work, 0, size.rows[0]), [&](std::uint32_t begin, std::uint32_t end) {
     float gates[kBlockRows];
     float ups[kBlockRows];
     x.multiply(gate, begin, end, gates);
@@ -87,6 +96,55 @@ void multiply_silu_mul(const KernelContext& work, const Steps& steps, TokenActiv
 using Weights = In<std::byte>;
 using Floats = In<float>;
 using Result = Out<float>;
+
+void rotate(const Steps& steps, const Rotation& by, HeadValues values, const float* x, float* y) {
+  steps.rotate(by, values, x, y);
+}
+void rotate(const Steps& steps, const Rotation& by, HeadValues values, const float* x,
+            std::uint16_t* y) {
+  steps.rotate_and_round(by, values, x, y);
+}
+void append(const Steps&, const float* x, float* y, std::size_t count) { std::copy_n(x, count, y); }
+void append(const Steps& steps, const float* x, std::uint16_t* y, std::size_t count) {
+  steps.round(x, y, count);
+}
+
+/// The queries, keys and values of one token; these go to caches of floats or of the bits of
+/// halves.
+template <class Cached>
+struct AttentionInputs {
+  const std::byte* weights[3];
+  float* q;
+  Out<Cached> keys;
+  Out<Cached> values;
+};
+
+/// The row of a cache that a token gets, or null if there is none.
+template <class Cached>
+Cached* row_of(Out<Cached> cache, std::uint32_t columns, std::uint32_t position) {
+  if (rows_in_cache(cache.size(), columns, position, 1) == 0) return nullptr;
+  return cache.data() + std::size_t{position} * columns;
+}
+
+template <class Cached>
+void multiply_append(const KernelContext& work, const Steps& steps, TokenActivations& x,
+                     const AppendParams& size, const AttentionInputs<Cached>& made) {
+  const Rotation by{size.head_size, size.rotated, size.position, size.base};
+  Cached* const key = row_of(made.keys, size.rows[1], size.position);
+  Cached* const value = row_of(made.values, size.rows[2], size.position);
+  for_each_matrix(work, size.rows, 3, [&](std::size_t m, Rows rows) {
+    if ((m == 1 && key == nullptr) || (m == 2 && value == nullptr)) return;
+    for_each_block(rows, [&](std::uint32_t begin, std::uint32_t end) {
+      float products[kBlockRows];
+      x.multiply(made.weights[m], begin, end, products);
+      switch (m) {
+        case 0: return rotate(steps, by, {begin, end}, products, made.q + begin);
+        case 1: return rotate(steps, by, {begin, end}, products, key + begin);
+        default: return append(steps, products, value + begin, end - begin);
+      }
+    });
+  });
+}
 
 }  // namespace
 
@@ -151,6 +209,20 @@ void append_fused_kernels(std::vector<KernelSource>& kernels, std::string_view n
         multiply_each<3>(work, token, size,
                          {{w0.data(), y0.data()}, {w1.data(), y1.data()}, {w2.data(), y2.data()}});
       });
+
+  const auto add_append = [&]<class Cached>(std::string_view prefix, Cached) {
+    add(prefix, {"w0", "w1", "w2", "x", "norm_weight", "q", "keys", "values", "size"},
+        [form, steps](const KernelContext& work, Weights w0, Weights w1, Weights w2, Floats x,
+                      Floats norm_weight, Result q, Out<Cached> keys, Out<Cached> values,
+                      const AppendParams& size) {
+          TokenActivations token(form, steps, x.data(), norm_weight.data(), size.columns,
+                                 size.epsilon);
+          multiply_append<Cached>(work, steps, token, size,
+                                  {{w0.data(), w1.data(), w2.data()}, q.data(), keys, values});
+        });
+  };
+  add_append("norm_mat_vec3_rope_kv_append_interleaved_f32_", float{});
+  add_append("norm_mat_vec3_rope_kv_append_interleaved_f16_", std::uint16_t{});
 }
 
 }  // namespace segue::host::mat_vec

@@ -123,7 +123,21 @@ void choose_int8_methods(Methods& methods);
 /// processor.
 bool choose_vnni_methods(Methods& methods);
 
-/// What a fused kernel does around its products, on arrays of floats.
+/// How neighbouring values of heads turn together. head_size and rotated are even.
+struct Rotation {
+  std::uint32_t head_size;
+  std::uint32_t rotated;
+  std::uint32_t position;
+  float base;
+};
+/// Values `begin` to `end` - 1 of all heads of a token, both even numbers.
+struct HeadValues {
+  std::uint32_t begin;
+  std::uint32_t end;
+};
+
+/// What a fused kernel does around its products, on arrays of floats. Halves are given as their
+/// bits.
 struct Steps {
   /// As rms_norm does it.
   float (*inverse_root_mean_square)(const float* x, std::size_t count, float epsilon) = nullptr;
@@ -133,10 +147,17 @@ struct Steps {
   void (*add)(const float* a, const float* b, float* y, std::size_t count) = nullptr;
   /// y[i] = silu(gate[i]) * up[i].
   void (*silu_mul)(const float* gate, const float* up, float* y, std::size_t count) = nullptr;
+  /// y[i] = x[i], rounded as kv_append_f16 does it.
+  void (*round)(const float* x, std::uint16_t* y, std::size_t count) = nullptr;
+  /// As rope_interleaved does it; the first of the values is at x[0] and y[0].
+  void (*rotate)(const Rotation&, HeadValues, const float* x, float* y) = nullptr;
+  void (*rotate_and_round)(const Rotation&, HeadValues, const float* x, std::uint16_t* y) = nullptr;
 };
 
 /// For the best instruction set that Highway reports.
 [[nodiscard]] Steps choose_steps();
+/// Those of them that rotate, likewise.
+void choose_rotations(Steps& steps);
 
 /// The bits of the binary16 number at `data`, which may be unaligned.
 [[nodiscard]] inline std::uint16_t load_half_bits(const std::byte* data) {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <cstddef>
+#include <cstdint>
 
 #include "backends/host/kernels/mat_vec_panel.hpp"
 #include "backends/host/kernels/simd_targets.hpp"
@@ -53,6 +54,13 @@ void silu_mul(const float* gate, const float* up, float* y, std::size_t count) {
   store_some(hn::Mul(silu_of(load_some(gate + i, rest)), load_some(up + i, rest)), y + i, rest);
 }
 
+void round(const float* x, std::uint16_t* y, std::size_t count) {
+  auto* const halves = reinterpret_cast<hwy::float16_t*>(y);
+  std::size_t i = 0;
+  for (; i + kLanes <= count; i += kLanes) store_floats(load_floats(x + i), halves + i);
+  if (i < count) store_some(load_some(x + i, count - i), halves + i, count - i);
+}
+
 }  // namespace
 }  // namespace segue::host::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
@@ -64,11 +72,18 @@ HWY_EXPORT(inverse_rms);
 HWY_EXPORT(normalise);
 HWY_EXPORT(add);
 HWY_EXPORT(silu_mul);
+HWY_EXPORT(round);
 
 mat_vec::Steps mat_vec::choose_steps() {
   hwy::GetChosenTarget().Update(hwy::SupportedTargets());
-  return {HWY_DYNAMIC_DISPATCH(inverse_rms), HWY_DYNAMIC_DISPATCH(normalise),
-          HWY_DYNAMIC_DISPATCH(add), HWY_DYNAMIC_DISPATCH(silu_mul)};
+  Steps steps;
+  steps.inverse_root_mean_square = HWY_DYNAMIC_DISPATCH(inverse_rms);
+  steps.normalise = HWY_DYNAMIC_DISPATCH(normalise);
+  steps.add = HWY_DYNAMIC_DISPATCH(add);
+  steps.silu_mul = HWY_DYNAMIC_DISPATCH(silu_mul);
+  steps.round = HWY_DYNAMIC_DISPATCH(round);
+  choose_rotations(steps);
+  return steps;
 }
 
 }  // namespace segue::host

@@ -9,6 +9,7 @@
 #include "segue/host.hpp"
 
 #include "backends/host/kernels/cache_rows.hpp"
+#include "backends/host/kernels/mat_vec_panel.hpp"
 #include "backends/host/kernels/op_kernels.hpp"
 #include "backends/host/kernels/simd_targets.hpp"
 #include "base/half.hpp"
@@ -139,23 +140,34 @@ HWY_INLINE void store_one(float value, hwy::float16_t* y) {
   std::memcpy(y, &bits, sizeof(bits));
 }
 
-/// Rotates `count` interleaved pairs.
+/// Rotates `count` interleaved pairs, from pair `first` of the table on. Each pair gets the same
+/// bits wherever it stands in a vector.
 template <class T>
-HWY_INLINE void rotate_interleaved(const Rotations& table, const float* x, T* y,
+HWY_INLINE void rotate_interleaved(const Rotations& table, std::size_t first, const float* x, T* y,
                                    std::size_t count) {
+  const float* const cosines = table.cosines + 2 * first;
+  const float* const sines = table.sines + 2 * first;
   std::size_t i = 0;
   if constexpr (kLanes > 1) {
+    const auto turn = [](FloatVec v, FloatVec cosine, FloatVec sine) {
+      return hn::MulAdd(v, cosine, hn::Mul(hn::Reverse2(kFloats, v), sine));
+    };
     for (; i + kLanes <= 2 * count; i += kLanes) {
-      const FloatVec v = load_floats(x + i);
-      const FloatVec turned = hn::Mul(hn::Reverse2(kFloats, v), hn::Load(kFloats, table.sines + i));
-      store_floats(hn::MulAdd(v, hn::Load(kFloats, table.cosines + i), turned), y + i);
+      store_floats(turn(load_floats(x + i), load_floats(cosines + i), load_floats(sines + i)),
+                   y + i);
     }
-  }
-  for (; i < 2 * count; i += 2) {
-    const float a = x[i];
-    const float b = x[i + 1];
-    store_one(a * table.cosines[i] + b * table.sines[i], y + i);
-    store_one(b * table.cosines[i + 1] + a * table.sines[i + 1], y + i + 1);
+    const std::size_t rest = 2 * count - i;
+    if (rest == 0) return;
+    store_some(
+        turn(load_some(x + i, rest), load_some(cosines + i, rest), load_some(sines + i, rest)),
+        y + i, rest);
+  } else {
+    for (; i < 2 * count; i += 2) {
+      const float a = x[i];
+      const float b = x[i + 1];
+      store_one(a * cosines[i] + b * sines[i], y + i);
+      store_one(b * cosines[i + 1] + a * sines[i + 1], y + i + 1);
+    }
   }
 }
 
@@ -202,6 +214,10 @@ HWY_INLINE void copy_rest(const float* x, T* y, const base::RopeParams& size, st
   }
 }
 
+HWY_INLINE double log2_of_a_pair(float base, std::uint32_t rotated) {
+  return -2.0 * std::log2(static_cast<double>(base)) / rotated;
+}
+
 template <Pairing kPairing, class T>
 HWY_INLINE void rope(const KernelContext& work, const float* x, T* y,
                      const base::RopeParams& size) {
@@ -209,7 +225,7 @@ HWY_INLINE void rope(const KernelContext& work, const float* x, T* y,
   const std::uint64_t begin = std::min(work.group_begin, all);
   const std::uint64_t end = std::min(work.group_end, all);
   const std::size_t pairs = size.rotated / 2;
-  const double log2_per_pair = -2.0 * std::log2(static_cast<double>(size.base)) / size.rotated;
+  const double log2_per_pair = log2_of_a_pair(size.base, size.rotated);
   Rotations table;
   for (std::size_t first = 0; first < pairs; first += kPairs) {
     const std::size_t count = std::min(pairs - first, kPairs);
@@ -221,7 +237,7 @@ HWY_INLINE void rope(const KernelContext& work, const float* x, T* y,
       for (; head < token_end; ++head) {
         const std::size_t offset = head * size.head_size;
         if constexpr (kPairing == Pairing::kInterleaved) {
-          rotate_interleaved(table, x + offset + 2 * first, y + offset + 2 * first, count);
+          rotate_interleaved(table, 0, x + offset + 2 * first, y + offset + 2 * first, count);
         } else {
           rotate_neox(table, x + offset + first, y + offset + first, count, pairs);
         }
@@ -237,6 +253,44 @@ void rope_interleaved(const KernelContext& work, In<float> x, Out<float> y,
 }
 void rope_neox(const KernelContext& work, In<float> x, Out<float> y, const base::RopeParams& size) {
   rope<Pairing::kNeox>(work, x.data(), y.data(), size);
+}
+
+/// rope() of some values of one token, the first of them at x[0] and y[0].
+template <class T>
+HWY_INLINE void rotate_values(const mat_vec::Rotation& by, mat_vec::HeadValues values,
+                              const float* x, T* y) {
+  // Calls `make` for those that are among the `size` values of a head from `first` on: which of
+  // these comes first, which of all values that is, and how many there are.
+  const auto for_each_head = [&](std::size_t first, std::size_t size, auto&& make) {
+    for (std::size_t head = values.begin / by.head_size * by.head_size; head < values.end;
+         head += by.head_size) {
+      const std::size_t from = std::max<std::size_t>(head + first, values.begin);
+      const std::size_t to = std::min<std::size_t>(head + first + size, values.end);
+      if (from < to) make(from - head - first, from - values.begin, to - from);
+    }
+  };
+  const std::size_t pairs = by.rotated / 2;
+  const double log2_per_pair = log2_of_a_pair(by.base, by.rotated);
+  Rotations table;
+  for (std::size_t first = 0; first < pairs; first += kPairs) {
+    const std::size_t count = std::min(pairs - first, kPairs);
+    table.set_frequencies(first, count, log2_per_pair);
+    table.set_position<Pairing::kInterleaved>(static_cast<double>(by.position), count);
+    for_each_head(2 * first, 2 * count, [&](std::size_t place, std::size_t at, std::size_t size) {
+      rotate_interleaved(table, place / 2, x + at, y + at, size / 2);
+    });
+  }
+  for_each_head(
+      by.rotated, by.head_size - by.rotated,
+      [&](std::size_t, std::size_t at, std::size_t size) { copy_floats(x + at, y + at, size); });
+}
+
+void rotate(const mat_vec::Rotation& by, mat_vec::HeadValues values, const float* x, float* y) {
+  rotate_values(by, values, x, y);
+}
+void rotate_and_round(const mat_vec::Rotation& by, mat_vec::HeadValues values, const float* x,
+                      std::uint16_t* y) {
+  rotate_values(by, values, x, reinterpret_cast<hwy::float16_t*>(y));
 }
 
 /// rope() into the rows of a cache from size.position on, as far as it has them.
@@ -282,6 +336,14 @@ HWY_EXPORT(rope_kv_append_interleaved_f32);
 HWY_EXPORT(rope_kv_append_interleaved_f16);
 HWY_EXPORT(rope_kv_append_neox_f32);
 HWY_EXPORT(rope_kv_append_neox_f16);
+HWY_EXPORT(rotate);
+HWY_EXPORT(rotate_and_round);
+
+void mat_vec::choose_rotations(Steps& steps) {
+  hwy::GetChosenTarget().Update(hwy::SupportedTargets());
+  steps.rotate = HWY_DYNAMIC_DISPATCH(rotate);
+  steps.rotate_and_round = HWY_DYNAMIC_DISPATCH(rotate_and_round);
+}
 
 void append_rope_kernels(std::vector<KernelSource>& kernels) {
   hwy::GetChosenTarget().Update(hwy::SupportedTargets());

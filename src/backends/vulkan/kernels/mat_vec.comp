@@ -14,6 +14,7 @@
 //   SILU_MUL    one result of two matrices of one shape, gate and up
 //   ADD         a residual is added
 //   NORM        the activations are normalised first
+//   APPEND      the results are what attention reads (products/rope_kv_append.glsl)
 //
 //   ROWS        rows whose sums a thread makes at once, a power of two
 //
@@ -73,7 +74,9 @@ layout(binding = X + 1, std430) readonly buffer residual_block { float data[]; }
 #define Y (X + 1)
 #endif
 
-#if MATRICES == 1
+#if defined(APPEND)
+#include "products/rope_kv_append.glsl"
+#elif MATRICES == 1
 layout(binding = Y, std430) writeonly buffer y_block { float data[]; } y;
 #define SIZE (Y + 1)
 #else
@@ -85,7 +88,9 @@ layout(binding = Y + 2, std430) writeonly buffer y2_block { float data[]; } y2;
 #define SIZE (Y + MATRICES)
 #endif
 
-#if defined(FUSED)
+#if defined(APPEND)
+// Declared with the results.
+#elif defined(FUSED)
 layout(binding = SIZE) uniform size_block {
   uint rows0, rows1, rows2, columns;
   float epsilon;
@@ -166,6 +171,17 @@ struct Rows {
   Shape shape;
 };
 
+#if defined(APPEND)
+/// What turns the pair that this thread finishes first: worked out while weights are on their way.
+vec2 first_turn;
+
+void find_turn(Rows rows, uint thread) {
+  const uint first = rows.first - thread / lanes_per_row * ROWS;
+  const uint place = thread / 8 * 2;
+  if (place < items_per_group) first_turn = turn_of(rows.matrix, first + place);
+}
+#endif
+
 /// Rows behind the last are read as the last.
 #define LOAD_ROWS(name, from)                                                       \
   [[unroll]] for (uint r = 0; r < ROWS; ++r)                                        \
@@ -232,6 +248,9 @@ void multiply_token(Rows rows, uint lane, out float sums[SUMS]) {
     inputs = load_inputs(unit * UNIT_VECTORS);
 #endif
   }
+#if defined(APPEND)
+  find_turn(rows, thread_index());
+#endif
 #if defined(NORM)
   find_norm_scale(thread_index());
 #endif
@@ -313,6 +332,26 @@ void multiply_tokens(Rows rows, uint first, uint set, uint lane) {
 }
 #endif
 
+#if defined(APPEND)
+/// Whether an octet has several pairs to finish. Where not, a compiler sees that it needs to work
+/// out rotations in one place only.
+const bool several_pairs = local_size / 4 < items_per_group;
+
+/// Finishes the rows of the group, two at a time by the threads of an octet.
+///
+/// @param first  First row of the group.
+void finish_pairs(Rows rows, uint first, uint thread) {
+  vec2 turn = first_turn;
+  for (uint place = thread / 8 * 2; place < items_per_group; place += local_size / 4) {
+    if (first + place >= rows.shape.rows) break;
+    if (several_pairs && place != thread / 8 * 2) turn = turn_of(rows.matrix, first + place);
+    const uint set = place / ROWS;
+    const vec2 sums = vec2(whole_sum(set, place % ROWS), whole_sum(set, place % ROWS + 1));
+    store_pair(rows.matrix, first + place, rows.shape.rows, sums, turn);
+  }
+}
+#else
+
 /// What becomes of the sums of a row, which the threads of an octet finish.
 ///
 /// @param place   Which row of the group it is.
@@ -343,6 +382,8 @@ float residual_of(uint row) {
   return 0.0;
 #endif
 }
+
+#endif
 
 uint groups_of(uint rows) { return (rows + items_per_group - 1) / items_per_group; }
 
@@ -381,6 +422,13 @@ void main() {
     return;
   }
 #endif
+#if defined(APPEND)
+  float sums[SUMS];
+  multiply_token(rows, lane, sums);
+  share_sums(sums, set, lane);
+  barrier();
+  finish_pairs(rows, first, thread);
+#else
   // An octet finishes a row, or several where there are few threads.
   const uint mine = thread / 8;
   float addend = 0.0;
@@ -394,4 +442,5 @@ void main() {
     if (place != mine) addend = residual_of(first + place);
     finish_row(rows.matrix, first + place, place, addend);
   }
+#endif
 }

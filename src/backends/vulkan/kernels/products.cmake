@@ -19,6 +19,10 @@ function(segue_vulkan_mat_vec form)
   segue_vulkan_kernel(norm_mat_vec_silu_mul_${form} mat_vec.comp DEFINES SILU_MUL ${fused})
   segue_vulkan_kernel(norm_mat_vec2_${form} mat_vec.comp DEFINES MATRICES=2 ${fused})
   segue_vulkan_kernel(norm_mat_vec3_${form} mat_vec.comp DEFINES MATRICES=3 ${fused})
+  segue_vulkan_kernel(norm_mat_vec3_rope_kv_append_interleaved_f32_${form} mat_vec.comp
+                      DEFINES MATRICES=3 APPEND CACHE_F32 ${fused})
+  segue_vulkan_kernel(norm_mat_vec3_rope_kv_append_interleaved_f16_${form} mat_vec.comp
+                      DEFINES MATRICES=3 APPEND CACHE_F16 ${fused})
 endfunction()
 
 foreach(form IN ITEMS f32 f16 bf16 q8_0 q4_0)

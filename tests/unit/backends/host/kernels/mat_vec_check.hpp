@@ -54,6 +54,8 @@ inline const std::vector<SimdKernels>& builds() {
     host::append_mat_vec_kernels(without.kernels, host::Vnni::kNever);
     host::append_norm_kernels(without.kernels);
     host::append_elementwise_kernels(without.kernels);
+    host::append_rope_kernels(without.kernels);
+    host::append_kv_append_kernels(without.kernels);
     hwy::GetChosenTarget().DeInit();
     made.push_back(std::move(without));
     return made;
