@@ -6,8 +6,8 @@
 #include <algorithm>
 #include <utility>
 
-#include "backends/vulkan/shader_reflection.hpp"
 #include "base/fail.hpp"
+#include "spirv/reflection.hpp"
 
 namespace segue::vulkan {
 namespace {
@@ -89,8 +89,8 @@ Result<> CompiledKernel::Impl::make_module() {
 }
 
 /// All constants of a pipeline: the kernel's own, the group size, the lengths of shared arrays.
-Result<Specialisation> CompiledKernel::Impl::specialise(const PipelineKey& key) const {
-  Specialisation all = constants;
+Result<spirv::Specialisation> CompiledKernel::Impl::specialise(const PipelineKey& key) const {
+  spirv::Specialisation all = constants;
   const std::array<std::uint32_t, 3> wanted{key.group_size.x, key.group_size.y, key.group_size.z};
   const std::array<std::uint32_t, 3> usual{group_size.x, group_size.y, group_size.z};
   for (std::size_t i = 0; i < 3; ++i) {
@@ -111,9 +111,11 @@ Result<Specialisation> CompiledKernel::Impl::specialise(const PipelineKey& key) 
   return all;
 }
 
-Result<> CompiledKernel::Impl::check_shared_memory(const Specialisation& specialisation) const {
-  SEGUE_TRY_ASSIGN(const SpirvModule code, SpirvModule::parse(words));
-  SEGUE_TRY_ASSIGN(const ShaderReflection reflection, reflect(code, entry_point, specialisation));
+Result<> CompiledKernel::Impl::check_shared_memory(
+    const spirv::Specialisation& specialisation) const {
+  SEGUE_TRY_ASSIGN(const spirv::Module code, spirv::Module::parse(words));
+  SEGUE_TRY_ASSIGN(const spirv::ShaderReflection reflection,
+                   spirv::reflect(code, entry_point, specialisation));
   if (reflection.shared_bytes > context->limits.max_shared_memory_bytes) {
     return base::fail(ErrorCode::kCompileFailed,
                       "A group uses {} bytes of shared memory; at most {} are allowed.",
@@ -164,7 +166,7 @@ Result<> CompiledKernel::Impl::make_layouts(BindingMode mode, Layouts& made) con
 
 Result<VkPipeline> CompiledKernel::Impl::make_pipeline(const PipelineKey& key,
                                                        VkPipelineLayout layout) const {
-  SEGUE_TRY_ASSIGN(const Specialisation all, specialise(key));
+  SEGUE_TRY_ASSIGN(const spirv::Specialisation all, specialise(key));
   if (key.group_size != group_size || !key.shared_sizes.empty())
     SEGUE_TRY(check_shared_memory(all));
   std::vector<VkSpecializationMapEntry> map;

@@ -11,8 +11,8 @@
 #include <string>
 #include <vector>
 
-#include "backends/vulkan/spirv_values.hpp"
 #include "backends/vulkan/vulkan_kernel.hpp"
+#include "spirv/values.hpp"
 
 namespace segue::vulkan {
 
@@ -41,8 +41,8 @@ struct CompiledKernel::Impl {
   std::shared_ptr<const void> source;   ///< Keeps `words` where they are in a source.
   std::vector<std::uint32_t> compiled;  ///< Or they are these, from GLSL.
   std::span<const std::uint32_t> words;
-  Specialisation constants;  ///< Given, and those that the device sets.
-  Extent3 group_size;        ///< That the code has under `constants`.
+  spirv::Specialisation constants;  ///< Given, and those that the device sets.
+  Extent3 group_size;               ///< That the code has under `constants`.
   std::array<std::optional<std::uint32_t>, 3> group_size_ids;
   std::vector<SharedCount> shared;  ///< By shared parameter.
   std::vector<Binding> bindings;    ///< With that of the exact thread count.
@@ -62,8 +62,8 @@ struct CompiledKernel::Impl {
   [[nodiscard]] Result<const Entry*> find_or_make(PipelineKey key);
 
  private:
-  [[nodiscard]] Result<Specialisation> specialise(const PipelineKey& key) const;
-  [[nodiscard]] Result<> check_shared_memory(const Specialisation& specialisation) const;
+  [[nodiscard]] Result<spirv::Specialisation> specialise(const PipelineKey& key) const;
+  [[nodiscard]] Result<> check_shared_memory(const spirv::Specialisation& specialisation) const;
   [[nodiscard]] Result<> make_module();
   [[nodiscard]] Result<> make_layouts(BindingMode mode, Layouts& made) const;
   [[nodiscard]] Result<VkPipeline> make_pipeline(const PipelineKey& key,

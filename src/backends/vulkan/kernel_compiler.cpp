@@ -10,9 +10,9 @@
 #include "backends/vulkan/compiled_kernel.hpp"
 #include "backends/vulkan/glsl_compiler.hpp"
 #include "backends/vulkan/kernel_signature.hpp"
-#include "backends/vulkan/shader_reflection.hpp"
 #include "backends/vulkan/spirv_validator.hpp"
 #include "base/fail.hpp"
+#include "spirv/signature.hpp"
 
 namespace segue::vulkan {
 namespace {
@@ -24,7 +24,7 @@ std::unexpected<Error> refuse(fmt::format_string<Args...> format, Args&&... args
   return base::fail(ErrorCode::kCompileFailed, format, std::forward<Args>(args)...);
 }
 
-using Type = SpecConstantInfo::Type;
+using Type = spirv::SpecConstantInfo::Type;
 
 Type type_of(const SpecConstant& constant) {
   if (std::holds_alternative<bool>(constant.value)) return Type::kBool;
@@ -53,20 +53,21 @@ std::uint32_t bits_of(const SpecConstant& constant) {
 }
 
 /// Constants as given, and those that the device sets unless they are given.
-Result<Specialisation> specialise(std::span<const SpecConstantInfo> known,
-                                  std::span<const SpecConstant> given,
-                                  std::span<const NamedConstant> tuning,
-                                  const DeviceTraits& traits) {
-  Specialisation specialisation;
-  for (const SpecConstantInfo& info : known) {
-    if (info.type != SpecConstantInfo::Type::kInteger || info.size_bytes != sizeof(std::uint32_t))
+Result<spirv::Specialisation> specialise(std::span<const spirv::SpecConstantInfo> known,
+                                         std::span<const SpecConstant> given,
+                                         std::span<const NamedConstant> tuning,
+                                         const DeviceTraits& traits) {
+  spirv::Specialisation specialisation;
+  for (const spirv::SpecConstantInfo& info : known) {
+    if (info.type != spirv::SpecConstantInfo::Type::kInteger ||
+        info.size_bytes != sizeof(std::uint32_t))
       continue;
     if (info.name == kSubgroupSize) specialisation[info.id] = traits.subgroup_size;
     const auto tuned = std::ranges::find(tuning, info.name, &NamedConstant::name);
     if (tuned != tuning.end()) specialisation[info.id] = tuned->value;
   }
   for (const SpecConstant& constant : given) {
-    const auto info = std::ranges::find(known, constant.id, &SpecConstantInfo::id);
+    const auto info = std::ranges::find(known, constant.id, &spirv::SpecConstantInfo::id);
     if (info == known.end())
       return refuse("The code has no specialisation constant {}.", constant.id);
     if (info->size_bytes != sizeof(std::uint32_t)) {
@@ -83,8 +84,8 @@ Result<Specialisation> specialise(std::span<const SpecConstantInfo> known,
 }
 
 /// Only what the user gave, for what specialisation decides in a signature.
-Specialisation given_only(std::span<const SpecConstant> given) {
-  Specialisation specialisation;
+spirv::Specialisation given_only(std::span<const SpecConstant> given) {
+  spirv::Specialisation specialisation;
   for (const SpecConstant& constant : given) specialisation[constant.id] = bits_of(constant);
   return specialisation;
 }
@@ -132,17 +133,17 @@ class KernelCompiler {
                             const ShaderCode& code, const Signature& declared) {
     Impl& impl = *kernel.impl_;
     const Context& context = *impl.context;
-    SEGUE_TRY_ASSIGN(const SpirvModule module, SpirvModule::parse(impl.words));
+    SEGUE_TRY_ASSIGN(const spirv::Module module, spirv::Module::parse(impl.words));
     if (const auto missing = missing_capability(module.capabilities(), context.traits)) {
       return refuse("It needs the SPIR-V capability {}, which device \"{}\" does not offer.",
                     *missing, context.name);
     }
-    const std::vector<SpecConstantInfo> known = spec_constants(module);
+    const std::vector<spirv::SpecConstantInfo> known = spirv::spec_constants(module);
     SEGUE_TRY_ASSIGN(impl.constants, specialise(known, constants, code.tuning, context.traits));
-    SEGUE_TRY_ASSIGN(const ShaderReflection reflection,
-                     reflect(module, impl.entry_point, impl.constants));
-    const Specialisation given = given_only(constants);
-    kernel.signature = signature_of(reflection, given);
+    SEGUE_TRY_ASSIGN(const spirv::ShaderReflection reflection,
+                     spirv::reflect(module, impl.entry_point, impl.constants));
+    const spirv::Specialisation given = given_only(constants);
+    kernel.signature = spirv::signature_of(reflection, given);
     if (code.declared) {
       SEGUE_TRY_ASSIGN(kernel.signature,
                        reconcile(declared, std::move(kernel.signature), reflection));
@@ -152,12 +153,12 @@ class KernelCompiler {
     return {};
   }
 
-  static void take_bindings(CompiledKernel& kernel, const ShaderReflection& reflection,
-                            const Specialisation& given) {
+  static void take_bindings(CompiledKernel& kernel, const spirv::ShaderReflection& reflection,
+                            const spirv::Specialisation& given) {
     Impl& impl = *kernel.impl_;
     impl.group_size = reflection.group_size;
     impl.group_size_ids = reflection.group_size_ids;
-    for (const BlockInfo& block : reflection.blocks) {
+    for (const spirv::BlockInfo& block : reflection.blocks) {
       impl.bindings.push_back(
           {block.uniform ? VK_DESCRIPTOR_TYPE_UNIFORM_BUFFER : VK_DESCRIPTOR_TYPE_STORAGE_BUFFER,
            block.size_bytes});
@@ -165,7 +166,7 @@ class KernelCompiler {
     kernel.wants_grid_ = reflection.wants_grid();
     kernel.bindings_ = impl.bindings;
     if (kernel.wants_grid_) kernel.bindings_.pop_back();
-    for (const SharedInfo& shared : reflection.shared) {
+    for (const spirv::SharedInfo& shared : reflection.shared) {
       if (!shared.count_id) continue;
       impl.shared.push_back(
           {*shared.count_id, shared.element_bytes, !given.contains(*shared.count_id)});

@@ -15,25 +15,6 @@ std::unexpected<Error> refuse(fmt::format_string<Args...> format, Args&&... args
   return base::fail(ErrorCode::kCompileFailed, format, std::forward<Args>(args)...);
 }
 
-Access access_of(const BlockInfo& block) {
-  if (!block.writes) return Access::kRead;
-  return block.reads ? Access::kReadWrite : Access::kWrite;
-}
-
-Parameter parameter_of(const BlockInfo& block) {
-  Parameter parameter;
-  parameter.name = block.name;
-  if (block.uniform) {
-    parameter.kind = ParameterKind::kBytes;
-    parameter.access = Access::kRead;
-    parameter.size_bytes = block.size_bytes;
-  } else {
-    parameter.access = access_of(block);
-    parameter.alignment = block.alignment;
-  }
-  return parameter;
-}
-
 std::string_view kind_name(ParameterKind kind) {
   switch (kind) {
     case ParameterKind::kBuffer: return "a buffer";
@@ -57,7 +38,8 @@ bool covers(Access declared, Access used) {
 }
 
 /// Inline bytes that the code takes as a uniform block, or as a storage block that it only reads.
-Result<> reconcile_bytes(const Parameter& declared, const BlockInfo& block, Parameter& parameter) {
+Result<> reconcile_bytes(const Parameter& declared, const spirv::BlockInfo& block,
+                         Parameter& parameter) {
   if (block.uniform) {
     if (declared.size_bytes != 0 && declared.size_bytes != block.size_bytes) {
       return refuse("Parameter \"{}\" is declared with {} bytes, but block \"{}\" has {}.",
@@ -101,7 +83,7 @@ Result<> reconcile_shared(const Parameter& declared, const Parameter& parameter)
   return {};
 }
 
-Result<> reconcile_parameter(const Parameter& declared, const ShaderReflection& reflection,
+Result<> reconcile_parameter(const Parameter& declared, const spirv::ShaderReflection& reflection,
                              std::size_t index, Parameter& parameter) {
   const bool block_as_bytes =
       declared.kind == ParameterKind::kBytes && parameter.kind == ParameterKind::kBuffer;
@@ -122,7 +104,7 @@ Result<> reconcile_parameter(const Parameter& declared, const ShaderReflection& 
 }
 
 /// A declared group size of one thread is taken as none.
-Result<> reconcile_group_size(const Signature& declared, const ShaderReflection& reflection,
+Result<> reconcile_group_size(const Signature& declared, const spirv::ShaderReflection& reflection,
                               Signature& signature) {
   const Extent3 wanted = declared.group_size;
   const Extent3 coded = signature.group_size;
@@ -139,38 +121,8 @@ Result<> reconcile_group_size(const Signature& declared, const ShaderReflection&
 
 }  // namespace
 
-Signature signature_of(const ShaderReflection& reflection, const Specialisation& specialisation) {
-  Signature signature;
-  for (const BlockInfo& block : reflection.blocks) {
-    if (block.grid) {
-      signature.guards_ragged_edges = block.reads;
-    } else {
-      signature.parameters.push_back(parameter_of(block));
-    }
-  }
-  for (const SharedInfo& shared : reflection.shared) {
-    if (!shared.count_id) continue;
-    Parameter parameter;
-    parameter.name = shared.name;
-    parameter.kind = ParameterKind::kShared;
-    parameter.sizing = SharedSizing::kLaunch;
-    if (specialisation.contains(*shared.count_id)) {
-      parameter.sizing = SharedSizing::kSpecialisation;
-      parameter.size_bytes =
-          static_cast<std::uint32_t>(std::min<std::uint64_t>(shared.size_bytes, UINT32_MAX));
-    }
-    signature.parameters.push_back(std::move(parameter));
-  }
-  signature.group_size = reflection.group_size;
-  signature.fixed_group_size = !std::ranges::all_of(reflection.group_size_ids,
-                                                    [](const auto& id) { return id.has_value(); });
-  signature.items_per_group = reflection.items_per_group;
-  signature.batch_per_group = reflection.batch_per_group;
-  return signature;
-}
-
 Result<Signature> reconcile(const Signature& declared, Signature reflected,
-                            const ShaderReflection& reflection) {
+                            const spirv::ShaderReflection& reflection) {
   if (declared.parameters.size() != reflected.parameters.size()) {
     return refuse("The declared signature has {} parameters, but the code has {}.",
                   declared.parameters.size(), reflected.parameters.size());
@@ -186,7 +138,7 @@ Result<Signature> reconcile(const Signature& declared, Signature reflected,
   return reflected;
 }
 
-Result<> check_limits(const Signature& signature, const ShaderReflection& reflection,
+Result<> check_limits(const Signature& signature, const spirv::ShaderReflection& reflection,
                       const Limits& limits) {
   if (signature.argument_count() > limits.max_arguments) {
     return refuse("It takes {} arguments; at most {} are allowed.", signature.argument_count(),

@@ -18,16 +18,17 @@ struct Room {
   std::vector<std::string_view> may_use;
 };
 
-const std::array<Room, 14>& rooms() {
-  static const std::array<Room, 14> kRooms{{
+const std::array<Room, 15>& rooms() {
+  static const std::array<Room, 15> kRooms{{
       {"base", {}},
       {"ir", {"base"}},
       {"graph", {"ir", "base"}},
       {"hal", {"ir", "base"}},
       {"runtime", {"graph", "hal", "ir", "base"}},
+      {"spirv", {"base"}},
       {"backends/host", {"hal", "ir", "base"}},
-      {"backends/vulkan", {"hal", "ir", "base"}},
-      {"backends/metal", {"hal", "ir", "base"}},
+      {"backends/vulkan", {"spirv", "hal", "ir", "base"}},
+      {"backends/metal", {"spirv", "hal", "ir", "base"}},
       {"backends/cuda", {"hal", "ir", "base"}},
       {"open",
        {"runtime", "graph", "backends/host", "backends/vulkan", "backends/metal", "backends/cuda",

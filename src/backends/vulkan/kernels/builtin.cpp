@@ -8,8 +8,8 @@
 #include <utility>
 
 #include "backends/vulkan/capabilities.hpp"
-#include "backends/vulkan/spirv_module.hpp"
 #include "backends/vulkan/vulkan_kernel.hpp"
+#include "spirv/module.hpp"
 
 namespace segue::vulkan {
 namespace {
@@ -30,7 +30,7 @@ bool can_run(const BuiltinSpirv& kernel, const DeviceTraits& traits) {
     if (!has_variant(variant, traits).value_or(false)) return false;
     rest.remove_prefix(variant.size());
   }
-  return !missing_capability(leading_capabilities(kernel.words), traits);
+  return !missing_capability(spirv::leading_capabilities(kernel.words), traits);
 }
 
 /// Constants of the kernels that differ from their defaults, which are for GPUs.

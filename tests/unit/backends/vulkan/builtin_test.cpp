@@ -9,7 +9,7 @@
 
 #include "backends/vulkan/spirv_validator.hpp"
 #include "backends/vulkan/vulkan_kernel.hpp"
-#include "unit/backends/vulkan/shader_text.hpp"
+#include "unit/spirv/shader_text.hpp"
 
 namespace segue::vulkan {
 namespace {
@@ -49,8 +49,8 @@ TEST(BuiltinKernels, NeedOnlyWhatIsKnown) {  // row I3
 }
 
 TEST(BuiltinKernels, TheBestVariantThatADeviceRunsIsTaken) {  // row I3
-  const test::Words plain = test::glsl("void main() { }");
-  const test::Words dot = plain, coopmat = plain, unknown = plain;
+  const spirv::test::Words plain = spirv::test::glsl("void main() { }");
+  const spirv::test::Words dot = plain, coopmat = plain, unknown = plain;
   const std::vector<BuiltinSpirv> kernels{
       {"product", plain}, {"product@dot", dot}, {"half@coopmat", coopmat}, {"odd@x", unknown}};
   EXPECT_THAT(chosen(kernels, everything()),
@@ -62,8 +62,8 @@ TEST(BuiltinKernels, TheBestVariantThatADeviceRunsIsTaken) {  // row I3
 }
 
 TEST(BuiltinKernels, KernelsThatADeviceCannotRunAreLeftOut) {  // row I3
-  const test::Words plain = test::glsl("void main() { }");
-  const test::Words half = test::glsl(
+  const spirv::test::Words plain = spirv::test::glsl("void main() { }");
+  const spirv::test::Words half = spirv::test::glsl(
       "#extension GL_EXT_shader_explicit_arithmetic_types_float16 : require\n"
       "layout(binding = 0) buffer X { float x; };"
       "void main() { float16_t h = float16_t(x); x = float(h * h); }");

@@ -7,12 +7,13 @@
 #include <fstream>
 #include <iterator>
 
-#include "unit/backends/vulkan/shader_text.hpp"
+#include "spirv/signature.hpp"
+#include "unit/spirv/shader_text.hpp"
 
 namespace segue::vulkan {
 namespace {
 
-using test::reflect_glsl;
+using spirv::test::reflect_glsl;
 
 constexpr std::string_view kKernel = R"(
   layout(local_size_x = 32, local_size_x_id = 0) in;
@@ -59,8 +60,8 @@ Signature declaration() {
 }
 
 Result<Signature> reconciled(const Signature& declared, std::string_view text = kKernel) {
-  const ShaderReflection reflection = reflect_glsl(text);
-  return reconcile(declared, signature_of(reflection, {}), reflection);
+  const spirv::ShaderReflection reflection = reflect_glsl(text);
+  return reconcile(declared, spirv::signature_of(reflection, {}), reflection);
 }
 
 std::string refusal(const Signature& declared, std::string_view text = kKernel) {
@@ -69,7 +70,7 @@ std::string refusal(const Signature& declared, std::string_view text = kKernel) 
 }
 
 TEST(KernelSignature, ComesFromTheCode) {  // rows I1, I5
-  const Signature signature = signature_of(reflect_glsl(kKernel), {});
+  const Signature signature = spirv::signature_of(reflect_glsl(kKernel), {});
   ASSERT_EQ(signature.parameters.size(), 4U);
   EXPECT_EQ(signature.argument_count(), 3U);
   EXPECT_EQ(signature.parameters[0].name, "x");
@@ -94,7 +95,7 @@ TEST(KernelSignature, OfTheExampleInTheDocumentsIsAsTheySay) {  // row I5
   const std::size_t end = document.find("```", begin);
   ASSERT_TRUE(begin > kFence.size() && end != std::string::npos);
   const Signature signature =
-      signature_of(reflect_glsl(std::string_view(document).substr(begin, end - begin)), {});
+      spirv::signature_of(reflect_glsl(std::string_view(document).substr(begin, end - begin)), {});
   ASSERT_EQ(signature.parameters.size(), 3U);
   EXPECT_EQ(signature.parameters[0].name, "x");
   EXPECT_EQ(signature.parameters[0].access, Access::kRead);
@@ -106,26 +107,26 @@ TEST(KernelSignature, OfTheExampleInTheDocumentsIsAsTheySay) {  // row I5
 }
 
 TEST(KernelSignature, AGroupSizeOfConstantsIsFree) {  // row I5
-  EXPECT_FALSE(signature_of(reflect_glsl("layout(local_size_x_id = 0, local_size_y_id = 1,"
-                                         "local_size_z_id = 2) in; void main() { }"),
-                            {})
+  EXPECT_FALSE(spirv::signature_of(reflect_glsl("layout(local_size_x_id = 0, local_size_y_id = 1,"
+                                                "local_size_z_id = 2) in; void main() { }"),
+                                   {})
                    .fixed_group_size);
 }
 
 TEST(KernelSignature, ReadingTheThreadCountGuardsTheEdges) {  // rows B1, I5
-  EXPECT_TRUE(signature_of(reflect_glsl(R"(
+  EXPECT_TRUE(spirv::signature_of(reflect_glsl(R"(
     layout(binding = 0) buffer X { uint x[]; };
     layout(binding = 1) uniform segue_Grid { uvec3 segue_thread_count; };
     void main() {
       if (gl_GlobalInvocationID.x < segue_thread_count.x) x[gl_GlobalInvocationID.x] = 1;
     })"),
-                           {})
+                                  {})
                   .guards_ragged_edges);
 }
 
 TEST(KernelSignature, GivenLengthsOfSharedArraysAreNoLongerTheLaunchs) {  // rows B2, I5
-  const Specialisation given{{1, 20}};
-  const Signature signature = signature_of(reflect_glsl(kKernel, given), given);
+  const spirv::Specialisation given{{1, 20}};
+  const Signature signature = spirv::signature_of(reflect_glsl(kKernel, given), given);
   EXPECT_EQ(signature.parameters[3].sizing, SharedSizing::kSpecialisation);
   EXPECT_EQ(signature.parameters[3].size_bytes, 80U);
 }
@@ -211,9 +212,9 @@ TEST(KernelSignature, LimitsAreNamed) {  // row I4
   limits.max_shared_memory_bytes = 32;
   limits.max_group_threads = 32;
   limits.max_group_size = {32, 1, 1};
-  const ShaderReflection reflection = reflect_glsl(kKernel);
+  const spirv::ShaderReflection reflection = reflect_glsl(kKernel);
   const auto refused = [&](const Limits& tight) {
-    const Result<> result = check_limits(signature_of(reflection, {}), reflection, tight);
+    const Result<> result = check_limits(spirv::signature_of(reflection, {}), reflection, tight);
     return result ? "(no error)" : result.error().message;
   };
   EXPECT_EQ(refused(limits), "(no error)");

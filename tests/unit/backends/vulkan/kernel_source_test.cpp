@@ -14,7 +14,7 @@
 #include "backends/vulkan/vulkan_kernel.hpp"
 #include "support/required_devices.hpp"
 #include "support/vulkan_device.hpp"
-#include "unit/backends/vulkan/shader_text.hpp"
+#include "unit/spirv/shader_text.hpp"
 
 namespace segue::vulkan {
 namespace {
@@ -172,7 +172,7 @@ TEST_F(KernelSourceTest, GlslBecomesAKernel) {  // rows I1, I3
 }
 
 TEST_F(KernelSourceTest, SpirvBecomesAKernel) {  // row I3
-  const test::Words words = test::glsl(
+  const spirv::test::Words words = spirv::test::glsl(
       "layout(binding = 0) buffer X { uint x[]; };"
       "void main() { x[0] = 1; }");
   const auto kernel = compile(spirv_kernel("store", words));
@@ -182,7 +182,7 @@ TEST_F(KernelSourceTest, SpirvBecomesAKernel) {  // row I3
 }
 
 TEST_F(KernelSourceTest, InvalidSpirvNeverReachesTheDriver) {  // row I4
-  test::Words words = test::glsl(
+  spirv::test::Words words = spirv::test::glsl(
       "layout(binding = 0) buffer X { uint x[]; };"
       "void main() { x[0] = 1; }");
   words.resize(words.size() - 2);
@@ -209,7 +209,7 @@ TEST_F(KernelSourceTest, DeclaredSignaturesAreComparedWithTheCode) {  // row I1
   EXPECT_EQ(error_of(glsl_kernel("store", signature, kText)),
             "Kernel \"store\" does not compile. Parameter \"data\" is declared as read, but the "
             "code's access to \"x\" is write.");
-  const test::Words words = test::glsl(std::string_view(kText).substr(13));
+  const spirv::test::Words words = spirv::test::glsl(std::string_view(kText).substr(13));
   EXPECT_THAT(error_of(spirv_kernel("store", signature, words)), HasSubstr("declared as read"));
   signature.parameters[0].access_known = false;
   const auto kernel = compile(glsl_kernel("store", signature, kText));

@@ -11,7 +11,8 @@
 #include "backends/host/kernels/builtin.hpp"
 #include "backends/vulkan/kernel_signature.hpp"
 #include "backends/vulkan/kernels/builtin.hpp"
-#include "unit/backends/vulkan/shader_text.hpp"
+#include "spirv/signature.hpp"
+#include "unit/spirv/shader_text.hpp"
 
 namespace segue::vulkan {
 namespace {
@@ -48,9 +49,9 @@ TEST(Signatures, OfBothBackendsAgree) {  // row I1
   for (const BuiltinSpirv& kernel : builtin_spirv()) {
     const auto same = host.find(base_name(kernel.name));
     if (same == host.end()) continue;
-    const auto reflection = test::reflect_words(kernel.words);
+    const auto reflection = spirv::test::reflect_words(kernel.words);
     ASSERT_TRUE(reflection.has_value()) << kernel.name << ": " << reflection.error().message;
-    EXPECT_EQ(text_of(signature_of(*reflection, {})), text_of(same->second)) << kernel.name;
+    EXPECT_EQ(text_of(spirv::signature_of(*reflection, {})), text_of(same->second)) << kernel.name;
   }
 }
 

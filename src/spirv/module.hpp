@@ -12,7 +12,7 @@
 
 #include "segue/error.hpp"
 
-namespace segue::vulkan {
+namespace segue::spirv {
 
 /// One SPIR-V instruction. An operand that is missing reads as 0, which is no id.
 struct Instruction {
@@ -29,7 +29,7 @@ struct Instruction {
 /// definition gives an instruction without opcode.
 ///
 /// Source: SPIR-V specification 1.6, sections 2.3 (physical layout) and 2.4 (logical layout).
-class SpirvModule {
+class Module {
  public:
   struct EntryPoint {
     std::string_view name;
@@ -40,7 +40,7 @@ class SpirvModule {
 
   /// @param words  Must outlive the module.
   /// @error kCompileFailed  They are no SPIR-V of a version that Vulkan 1.3 takes.
-  [[nodiscard]] static Result<SpirvModule> parse(std::span<const std::uint32_t> words);
+  [[nodiscard]] static Result<Module> parse(std::span<const std::uint32_t> words);
 
   [[nodiscard]] std::uint32_t version() const { return version_; }  ///< Such as 0x00010600.
   [[nodiscard]] std::span<const std::uint32_t> capabilities() const { return capabilities_; }
@@ -103,4 +103,4 @@ struct ResultIds {
 /// The text that begins at operand `first`; empty if it has no end.
 [[nodiscard]] std::string_view text_operand(const Instruction& instruction, std::size_t first);
 
-}  // namespace segue::vulkan
+}  // namespace segue::spirv

@@ -4,9 +4,9 @@
 #include <cstdint>
 #include <map>
 
-#include "backends/vulkan/spirv_module.hpp"
+#include "spirv/module.hpp"
 
-namespace segue::vulkan {
+namespace segue::spirv {
 
 /// What code does to the memory behind a variable.
 struct VariableAccess {
@@ -17,7 +17,7 @@ struct VariableAccess {
 
 /// What an entry point and the functions that it calls do to each global variable, by id. Follows
 /// access chains and copies of pointers; asking for an array's length is no access.
-[[nodiscard]] std::map<std::uint32_t, VariableAccess> find_accesses(const SpirvModule& module,
+[[nodiscard]] std::map<std::uint32_t, VariableAccess> find_accesses(const Module& module,
                                                                     std::uint32_t function);
 
-}  // namespace segue::vulkan
+}  // namespace segue::spirv

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "unit/backends/vulkan/shader_text.hpp"
+#include "unit/spirv/shader_text.hpp"
 
 #include <gtest/gtest.h>
 #include <spirv-tools/libspirv.hpp>
 
 #include "backends/vulkan/glsl_compiler.hpp"
 
-namespace segue::vulkan::test {
+namespace segue::spirv::test {
 
 Words glsl(std::string_view text) {
-  Result<Words> words = compile_glsl("#version 460\n" + std::string(text));
+  Result<Words> words = vulkan::compile_glsl("#version 460\n" + std::string(text));
   if (!words) ADD_FAILURE() << words.error().message << "\n" << text;
   return words ? *std::move(words) : Words();
 }
@@ -30,7 +30,7 @@ Words assemble(const std::string& text) {
 Result<ShaderReflection> reflect_words(std::span<const std::uint32_t> words,
                                        const Specialisation& specialisation,
                                        std::string_view entry_point) {
-  SEGUE_TRY_ASSIGN(const SpirvModule module, SpirvModule::parse(words));
+  SEGUE_TRY_ASSIGN(const Module module, Module::parse(words));
   return reflect(module, entry_point, specialisation);
 }
 
@@ -47,4 +47,4 @@ std::string refusal_of(std::string_view text) {
   return reflection.error().message;
 }
 
-}  // namespace segue::vulkan::test
+}  // namespace segue::spirv::test

@@ -6,11 +6,11 @@
 
 #include <random>
 
-#include "backends/vulkan/kernel_signature.hpp"
+#include "spirv/signature.hpp"
 #include "support/test_seed.hpp"
-#include "unit/backends/vulkan/shader_text.hpp"
+#include "unit/spirv/shader_text.hpp"
 
-namespace segue::vulkan {
+namespace segue::spirv {
 namespace {
 
 using test::Words;
@@ -40,7 +40,7 @@ constexpr std::string_view kKernel = R"(
 )";
 
 void reflect_whatever(const Words& words) {
-  const Result<SpirvModule> module = SpirvModule::parse(words);
+  const Result<Module> module = Module::parse(words);
   if (!module) {
     EXPECT_FALSE(module.error().message.empty());
     return;
@@ -133,4 +133,4 @@ TEST_F(ReflectionFuzz, InstructionsMayComeInAnyOrder) {  // row I4
 }
 
 }  // namespace
-}  // namespace segue::vulkan
+}  // namespace segue::spirv

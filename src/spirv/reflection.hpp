@@ -9,12 +9,12 @@
 #include <string_view>
 #include <vector>
 
-#include "backends/vulkan/spirv_module.hpp"
-#include "backends/vulkan/spirv_values.hpp"
 #include "segue/error.hpp"
 #include "segue/grid.hpp"
+#include "spirv/module.hpp"
+#include "spirv/values.hpp"
 
-namespace segue::vulkan {
+namespace segue::spirv {
 
 /// A constant that can be given when a pipeline is made.
 struct SpecConstantInfo {
@@ -63,12 +63,11 @@ struct ShaderReflection {
 };
 
 /// Specialisation constants by id, each once.
-[[nodiscard]] std::vector<SpecConstantInfo> spec_constants(const SpirvModule& module);
+[[nodiscard]] std::vector<SpecConstantInfo> spec_constants(const Module& module);
 
 /// @error kCompileFailed  The module has no such compute entry point, or uses what the kernel ABI
 ///                        has no place for (docs/kernel-abi.md), which the message names.
-[[nodiscard]] Result<ShaderReflection> reflect(const SpirvModule& module,
-                                               std::string_view entry_point,
+[[nodiscard]] Result<ShaderReflection> reflect(const Module& module, std::string_view entry_point,
                                                const Specialisation& specialisation);
 
-}  // namespace segue::vulkan
+}  // namespace segue::spirv

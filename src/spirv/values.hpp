@@ -6,9 +6,9 @@
 #include <optional>
 #include <unordered_map>
 
-#include "backends/vulkan/spirv_module.hpp"
+#include "spirv/module.hpp"
 
-namespace segue::vulkan {
+namespace segue::spirv {
 
 /// Bits that specialisation gives to constants, by SpecId.
 using Specialisation = std::map<std::uint32_t, std::uint32_t>;
@@ -21,9 +21,9 @@ struct TypeLayout {
 };
 
 /// The constants of a module under one specialisation, and the types that depend on them.
-class SpirvValues {
+class Values {
  public:
-  SpirvValues(const SpirvModule& module, const Specialisation& specialisation);
+  Values(const Module& module, const Specialisation& specialisation);
 
   /// The bits of an integer or Boolean constant; none if it is no such or not computed from such.
   [[nodiscard]] std::optional<std::uint64_t> constant(std::uint32_t id) const;
@@ -39,9 +39,9 @@ class SpirvValues {
   [[nodiscard]] std::optional<TypeLayout> layout_of_array(const Instruction& declaration) const;
   [[nodiscard]] std::optional<TypeLayout> layout_of_struct(const Instruction& declaration) const;
 
-  const SpirvModule& module_;
+  const Module& module_;
   std::unordered_map<std::uint32_t, std::uint64_t> constants_;
   std::unordered_map<std::uint32_t, TypeLayout> layouts_;
 };
 
-}  // namespace segue::vulkan
+}  // namespace segue::spirv

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "backends/vulkan/spirv_access.hpp"
+#include "spirv/access.hpp"
 
 #include <optional>
 #include <set>
@@ -9,7 +9,7 @@
 
 #include <spirv/unified1/spirv.hpp>
 
-namespace segue::vulkan {
+namespace segue::spirv {
 namespace {
 
 /// Opcodes from here on belong to extensions; the core instructions below are all known.
@@ -17,7 +17,7 @@ constexpr std::uint32_t kFirstExtension = 4096;
 
 class AccessFinder {
  public:
-  explicit AccessFinder(const SpirvModule& module) : module_(module) {
+  explicit AccessFinder(const Module& module) : module_(module) {
     for (const Instruction& declaration : module.declarations()) {
       if (declaration.opcode == spv::OpVariable)
         variable_of_[declaration.operand(1)] = declaration.operand(1);
@@ -120,7 +120,7 @@ class AccessFinder {
       accesses_[found->second].escapes = true;
   }
 
-  const SpirvModule& module_;
+  const Module& module_;
   std::unordered_map<std::uint32_t, std::uint32_t> variable_of_;  // by id of a pointer
   std::map<std::uint32_t, VariableAccess> accesses_;
   std::set<std::uint32_t> visited_;
@@ -128,11 +128,11 @@ class AccessFinder {
 
 }  // namespace
 
-std::map<std::uint32_t, VariableAccess> find_accesses(const SpirvModule& module,
+std::map<std::uint32_t, VariableAccess> find_accesses(const Module& module,
                                                       std::uint32_t function) {
   AccessFinder finder(module);
   finder.visit(function);
   return finder.take();
 }
 
-}  // namespace segue::vulkan
+}  // namespace segue::spirv

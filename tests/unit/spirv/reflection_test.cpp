@@ -4,9 +4,9 @@
 
 #include <string>
 
-#include "unit/backends/vulkan/shader_text.hpp"
+#include "unit/spirv/shader_text.hpp"
 
-namespace segue::vulkan {
+namespace segue::spirv {
 namespace {
 
 using test::glsl;
@@ -177,7 +177,7 @@ TEST(Reflection, SpecConstantsHaveIdNameAndType) {  // row I5
     layout(binding = 0) buffer X { float x[]; };
     void main() { if (causal) x[threads] = scale * float(shift); }
   )");
-  const Result<SpirvModule> module = SpirvModule::parse(words);
+  const Result<Module> module = Module::parse(words);
   ASSERT_TRUE(module.has_value());
   using Type = SpecConstantInfo::Type;
   EXPECT_THAT(spec_constants(*module),
@@ -438,4 +438,4 @@ TEST(Reflection, EachEntryPointHasItsOwnArguments) {  // row I3
 }
 
 }  // namespace
-}  // namespace segue::vulkan
+}  // namespace segue::spirv

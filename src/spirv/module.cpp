@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "backends/vulkan/spirv_module.hpp"
+#include "spirv/module.hpp"
 
 #include <algorithm>
 #include <bit>
@@ -9,7 +9,7 @@
 
 #include "base/fail.hpp"
 
-namespace segue::vulkan {
+namespace segue::spirv {
 namespace {
 
 static_assert(std::endian::native == std::endian::little, "Texts are read in place.");
@@ -57,8 +57,8 @@ std::vector<std::uint32_t> leading_capabilities(std::span<const std::uint32_t> w
   return capabilities;
 }
 
-Result<SpirvModule> SpirvModule::parse(std::span<const std::uint32_t> words) {
-  SpirvModule module;
+Result<Module> Module::parse(std::span<const std::uint32_t> words) {
+  Module module;
   SEGUE_TRY(module.read_header(words));
   for (std::size_t at = kHeaderWords; at < words.size();) {
     const std::uint32_t count = words[at] >> spv::WordCountShift;
@@ -74,7 +74,7 @@ Result<SpirvModule> SpirvModule::parse(std::span<const std::uint32_t> words) {
   return module;
 }
 
-Result<> SpirvModule::read_header(std::span<const std::uint32_t> words) {
+Result<> Module::read_header(std::span<const std::uint32_t> words) {
   if (words.size() < kHeaderWords) {
     return refuse("The code has {} words; SPIR-V has at least {}.", words.size(), kHeaderWords);
   }
@@ -95,7 +95,7 @@ Result<> SpirvModule::read_header(std::span<const std::uint32_t> words) {
   return {};
 }
 
-Result<> SpirvModule::read(const Instruction& instruction) {
+Result<> Module::read(const Instruction& instruction) {
   if (open_function_ != 0 || instruction.opcode == spv::OpFunction)
     return read_function_part(instruction);
   switch (instruction.opcode) {
@@ -122,7 +122,7 @@ Result<> SpirvModule::read(const Instruction& instruction) {
   return {};
 }
 
-Result<> SpirvModule::read_function_part(const Instruction& instruction) {
+Result<> Module::read_function_part(const Instruction& instruction) {
   if (instruction.opcode == spv::OpFunction) {
     const std::uint32_t id = instruction.operand(1);
     if (open_function_ != 0 || id == 0 || functions_.contains(id))
@@ -138,7 +138,7 @@ Result<> SpirvModule::read_function_part(const Instruction& instruction) {
   return {};
 }
 
-Result<> SpirvModule::define(const Instruction& instruction) {
+Result<> Module::define(const Instruction& instruction) {
   if (instruction.opcode != spv::OpTypeForwardPointer) {
     const std::uint32_t id = result_ids(instruction).id;
     if (id == 0 || id >= defined_by_.size())
@@ -150,7 +150,7 @@ Result<> SpirvModule::define(const Instruction& instruction) {
   return {};
 }
 
-void SpirvModule::read_annotation(const Instruction& instruction) {
+void Module::read_annotation(const Instruction& instruction) {
   const std::uint32_t target = instruction.operand(0);
   switch (instruction.opcode) {
     case spv::OpName: names_[{target, kWhole}] = text_operand(instruction, 1); break;
@@ -168,27 +168,27 @@ void SpirvModule::read_annotation(const Instruction& instruction) {
   }
 }
 
-std::span<const Instruction> SpirvModule::function(std::uint32_t id) const {
+std::span<const Instruction> Module::function(std::uint32_t id) const {
   const auto found = functions_.find(id);
   if (found == functions_.end()) return {};
   return std::span(code_).subspan(found->second.begin, found->second.end - found->second.begin);
 }
 
-Instruction SpirvModule::definition(std::uint32_t id) const {
+Instruction Module::definition(std::uint32_t id) const {
   if (id >= defined_by_.size() || defined_by_[id] == 0) return {};
   return declarations_[defined_by_[id] - 1];
 }
 
-std::string_view SpirvModule::member_name(std::uint32_t id, std::uint32_t member) const {
+std::string_view Module::member_name(std::uint32_t id, std::uint32_t member) const {
   const auto found = names_.find({id, member});
   return found == names_.end() ? std::string_view() : found->second;
 }
 
-std::optional<std::uint32_t> SpirvModule::member_decoration(std::uint32_t id, std::uint32_t member,
-                                                            std::uint32_t kind) const {
+std::optional<std::uint32_t> Module::member_decoration(std::uint32_t id, std::uint32_t member,
+                                                       std::uint32_t kind) const {
   const auto found = decorations_.find({id, member, kind});
   if (found == decorations_.end()) return std::nullopt;
   return found->second;
 }
 
-}  // namespace segue::vulkan
+}  // namespace segue::spirv

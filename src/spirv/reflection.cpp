@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "backends/vulkan/shader_reflection.hpp"
+#include "spirv/reflection.hpp"
 
 #include <algorithm>
 #include <map>
@@ -7,10 +7,10 @@
 
 #include <spirv/unified1/spirv.hpp>
 
-#include "backends/vulkan/spirv_access.hpp"
 #include "base/fail.hpp"
+#include "spirv/access.hpp"
 
-namespace segue::vulkan {
+namespace segue::spirv {
 namespace {
 
 constexpr std::string_view kGridBlock = "segue_Grid";
@@ -34,11 +34,11 @@ struct Variable {
 
 class Reflector {
  public:
-  Reflector(const SpirvModule& module, const Specialisation& specialisation)
+  Reflector(const Module& module, const Specialisation& specialisation)
       : module_(module), values_(module, specialisation) {}
 
   Result<ShaderReflection> run(std::string_view entry_point) {
-    SEGUE_TRY_ASSIGN(const SpirvModule::EntryPoint entry, find_entry(entry_point));
+    SEGUE_TRY_ASSIGN(const Module::EntryPoint entry, find_entry(entry_point));
     accesses_ = find_accesses(module_, entry.function);
     SEGUE_TRY(read_group_size(entry.function));
     for (const Instruction& declaration : module_.declarations()) {
@@ -57,8 +57,8 @@ class Reflector {
   }
 
  private:
-  Result<SpirvModule::EntryPoint> find_entry(std::string_view name) {
-    for (const SpirvModule::EntryPoint& entry : module_.entry_points()) {
+  Result<Module::EntryPoint> find_entry(std::string_view name) {
+    for (const Module::EntryPoint& entry : module_.entry_points()) {
       if (entry.name != name || entry.model != spv::ExecutionModelGLCompute) continue;
       if (!module_.function(entry.function).empty()) return entry;
     }
@@ -277,8 +277,8 @@ class Reflector {
     }
   }
 
-  const SpirvModule& module_;
-  SpirvValues values_;
+  const Module& module_;
+  Values values_;
   std::map<std::uint32_t, VariableAccess> accesses_;
   std::array<std::optional<std::uint32_t>, 3> group_size_ids_;
   ShaderReflection result_;
@@ -292,7 +292,7 @@ SpecConstantInfo::Type type_of(std::uint32_t opcode) {
 
 }  // namespace
 
-std::vector<SpecConstantInfo> spec_constants(const SpirvModule& module) {
+std::vector<SpecConstantInfo> spec_constants(const Module& module) {
   std::map<std::uint32_t, SpecConstantInfo> constants;
   for (const Instruction& declaration : module.declarations()) {
     if (declaration.opcode < spv::OpSpecConstantTrue || declaration.opcode > spv::OpSpecConstant)
@@ -313,9 +313,9 @@ std::vector<SpecConstantInfo> spec_constants(const SpirvModule& module) {
   return sorted;
 }
 
-Result<ShaderReflection> reflect(const SpirvModule& module, std::string_view entry_point,
+Result<ShaderReflection> reflect(const Module& module, std::string_view entry_point,
                                  const Specialisation& specialisation) {
   return Reflector(module, specialisation).run(entry_point);
 }
 
-}  // namespace segue::vulkan
+}  // namespace segue::spirv

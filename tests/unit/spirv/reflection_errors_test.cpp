@@ -4,9 +4,9 @@
 
 #include <cstdint>
 
-#include "unit/backends/vulkan/shader_text.hpp"
+#include "unit/spirv/shader_text.hpp"
 
-namespace segue::vulkan {
+namespace segue::spirv {
 namespace {
 
 using test::glsl;
@@ -170,4 +170,4 @@ TEST(ReflectionErrors, GroupsHaveAtLeastOneThread) {  // row I5
 }
 
 }  // namespace
-}  // namespace segue::vulkan
+}  // namespace segue::spirv

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "backends/vulkan/spirv_values.hpp"
+#include "spirv/values.hpp"
 
 #include <algorithm>
 #include <bit>
 
 #include <spirv/unified1/spirv.hpp>
 
-namespace segue::vulkan {
+namespace segue::spirv {
 namespace {
 
 constexpr std::uint64_t kMostBytes = std::uint64_t{1} << 40;
@@ -81,7 +81,7 @@ std::optional<std::uint64_t> combine(std::uint32_t operation, std::uint64_t a, s
 }
 
 /// Bits of an integer type, 1 of a Boolean one, 0 of any other.
-std::uint32_t integer_width(const SpirvModule& module, std::uint32_t type) {
+std::uint32_t integer_width(const Module& module, std::uint32_t type) {
   const Instruction declaration = module.definition(type);
   if (declaration.opcode == spv::OpTypeBool) return 1;
   if (declaration.opcode != spv::OpTypeInt) return 0;
@@ -91,8 +91,7 @@ std::uint32_t integer_width(const SpirvModule& module, std::uint32_t type) {
 
 }  // namespace
 
-SpirvValues::SpirvValues(const SpirvModule& module, const Specialisation& specialisation)
-    : module_(module) {
+Values::Values(const Module& module, const Specialisation& specialisation) : module_(module) {
   for (const Instruction& declaration : module.declarations()) {
     if (declaration.opcode >= spv::OpConstantTrue && declaration.opcode <= spv::OpSpecConstantOp) {
       add_constant(declaration, specialisation);
@@ -102,20 +101,19 @@ SpirvValues::SpirvValues(const SpirvModule& module, const Specialisation& specia
   }
 }
 
-std::optional<std::uint64_t> SpirvValues::constant(std::uint32_t id) const {
+std::optional<std::uint64_t> Values::constant(std::uint32_t id) const {
   const auto found = constants_.find(id);
   if (found == constants_.end()) return std::nullopt;
   return found->second;
 }
 
-std::optional<TypeLayout> SpirvValues::layout(std::uint32_t type) const {
+std::optional<TypeLayout> Values::layout(std::uint32_t type) const {
   const auto found = layouts_.find(type);
   if (found == layouts_.end()) return std::nullopt;
   return found->second;
 }
 
-void SpirvValues::add_constant(const Instruction& declaration,
-                               const Specialisation& specialisation) {
+void Values::add_constant(const Instruction& declaration, const Specialisation& specialisation) {
   const ResultIds result = result_ids(declaration);
   const std::uint32_t width = integer_width(module_, result.type);
   if (width == 0) return;
@@ -147,7 +145,7 @@ void SpirvValues::add_constant(const Instruction& declaration,
 }
 
 /// Operands of OpSpecConstantOp: result type, result, opcode, what the opcode takes.
-std::optional<std::uint64_t> SpirvValues::compute(const Instruction& operation) const {
+std::optional<std::uint64_t> Values::compute(const Instruction& operation) const {
   const std::uint32_t opcode = operation.operand(2);
   if (opcode == spv::OpCompositeExtract) return extract(operation);
   const std::uint32_t first = operation.operand(3);
@@ -169,7 +167,7 @@ std::optional<std::uint64_t> SpirvValues::compute(const Instruction& operation) 
 }
 
 /// One component of a constant vector, such as gl_WorkGroupSize.x.
-std::optional<std::uint64_t> SpirvValues::extract(const Instruction& operation) const {
+std::optional<std::uint64_t> Values::extract(const Instruction& operation) const {
   const Instruction composite = module_.definition(operation.operand(3));
   const bool is_composite = composite.opcode == spv::OpConstantComposite ||
                             composite.opcode == spv::OpSpecConstantComposite;
@@ -179,12 +177,12 @@ std::optional<std::uint64_t> SpirvValues::extract(const Instruction& operation) 
   return constant(composite.operand(2 + index));
 }
 
-void SpirvValues::add_type(const Instruction& declaration) {
+void Values::add_type(const Instruction& declaration) {
   const auto layout = layout_of(declaration);
   if (layout && layout->size_bytes <= kMostBytes) layouts_[declaration.operand(0)] = *layout;
 }
 
-std::optional<TypeLayout> SpirvValues::layout_of(const Instruction& declaration) const {
+std::optional<TypeLayout> Values::layout_of(const Instruction& declaration) const {
   switch (declaration.opcode) {
     case spv::OpTypeBool: return TypeLayout{4, 4};
     case spv::OpTypeInt:
@@ -217,7 +215,7 @@ std::optional<TypeLayout> SpirvValues::layout_of(const Instruction& declaration)
   }
 }
 
-std::optional<TypeLayout> SpirvValues::layout_of_array(const Instruction& declaration) const {
+std::optional<TypeLayout> Values::layout_of_array(const Instruction& declaration) const {
   const auto element = layout(declaration.operand(1));
   if (!element || element->unsized) return std::nullopt;
   TypeLayout array{0, element->alignment};
@@ -238,7 +236,7 @@ std::optional<TypeLayout> SpirvValues::layout_of_array(const Instruction& declar
   return array;
 }
 
-std::optional<TypeLayout> SpirvValues::layout_of_struct(const Instruction& declaration) const {
+std::optional<TypeLayout> Values::layout_of_struct(const Instruction& declaration) const {
   const std::uint32_t id = declaration.operand(0);
   TypeLayout whole;
   std::uint64_t end = 0;  // of the members so far
@@ -268,4 +266,4 @@ std::optional<TypeLayout> SpirvValues::layout_of_struct(const Instruction& decla
   return whole;
 }
 
-}  // namespace segue::vulkan
+}  // namespace segue::spirv

@@ -7,10 +7,10 @@
 #include <string_view>
 #include <vector>
 
-#include "backends/vulkan/shader_reflection.hpp"
+#include "spirv/reflection.hpp"
 
 /// Code for tests of what reads it.
-namespace segue::vulkan::test {
+namespace segue::spirv::test {
 
 using Words = std::vector<std::uint32_t>;
 
@@ -28,4 +28,4 @@ using Words = std::vector<std::uint32_t>;
 /// What reflection says about GLSL text that the ABI does not allow.
 [[nodiscard]] std::string refusal_of(std::string_view text);
 
-}  // namespace segue::vulkan::test
+}  // namespace segue::spirv::test

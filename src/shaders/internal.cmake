@@ -1,0 +1,5 @@
+# SPDX-License-Identifier: Apache-2.0
+# Kernels that the backend dispatches on its own account.
+
+segue_shader(internal_clamp_counts internal_clamp_counts.comp)
+segue_shader(internal_load_slot internal_load_slot.comp)
