@@ -9,7 +9,8 @@ include(SegueSanitizers)
 # src/.
 function(segue_configure_target target)
   target_compile_features(${target} PUBLIC cxx_std_23)
-  set_target_properties(${target} PROPERTIES CXX_EXTENSIONS OFF)
+  set_target_properties(${target} PROPERTIES CXX_EXTENSIONS OFF OBJCXX_STANDARD 23
+                                             OBJCXX_EXTENSIONS OFF)
   target_compile_options(${target} PRIVATE ${SEGUE_WARNINGS})
   target_include_directories(${target} PRIVATE "${PROJECT_SOURCE_DIR}/src"
                                                "${PROJECT_SOURCE_DIR}/include")

@@ -14,7 +14,9 @@ set(SEGUE_WARNINGS
     -Wundef)
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   # GCC 12 reports these inside std::string and std::vector, in code that is right.
-  list(APPEND SEGUE_WARNINGS -Wno-restrict -Wno-array-bounds -Wno-stringop-overflow)
+  foreach(warning IN ITEMS restrict array-bounds stringop-overflow)
+    list(APPEND SEGUE_WARNINGS $<$<COMPILE_LANGUAGE:CXX>:-Wno-${warning}>)
+  endforeach()
 endif()
 if(SEGUE_WARNINGS_AS_ERRORS)
   list(APPEND SEGUE_WARNINGS -Werror)

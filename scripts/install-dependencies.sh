@@ -17,8 +17,8 @@ case "${1:-}" in
   "")
     packages+=(
       ccache clang-19 clang-format-19 clang-tidy-19 libclang-rt-19-dev llvm-19
-      libbenchmark-dev libgmock-dev libgtest-dev librapidcheck-dev
-      mesa-vulkan-drivers vulkan-validationlayers
+      libbenchmark-dev libblocksruntime-dev libgmock-dev libgtest-dev libobjc-12-dev
+      librapidcheck-dev libspirv-cross-c-shared-dev mesa-vulkan-drivers vulkan-validationlayers
     )
     ;;
   *)

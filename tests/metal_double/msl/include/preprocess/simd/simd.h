@@ -1,0 +1,2 @@
+// SPDX-License-Identifier: Apache-2.0
+// Declares nothing: the translation includes the real header before the text.
