@@ -83,6 +83,8 @@ class Buffer {
   [[nodiscard]] bool is_transient() const;
   /// Whether there is memory: not for a deferred buffer that nobody has used yet.
   [[nodiscard]] bool is_backed() const;
+  /// The native object that has the bytes, and in `value` where in it they begin: a "VkBuffer", an
+  /// "MTLBuffer" or a "host.pointer". Empty without memory.
   [[nodiscard]] NativeHandle native_handle() const;
 
   /// All of the buffer.

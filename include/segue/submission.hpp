@@ -84,6 +84,9 @@ class Submission {
   /// @error kInvalidState  The work has not completed, or nothing was submitted.
   [[nodiscard]] Result<std::vector<DispatchTime>> dispatch_times() const;
   [[nodiscard]] std::string_view label() const;
+  /// What counts the submissions of its queue, and in `value` the number that it has reached when
+  /// this one is done: a "VkSemaphore" or an "MTLSharedEvent", which lives as long as the device.
+  /// "serial" on the host, with a number of the library's own; "none" for an empty handle.
   [[nodiscard]] NativeHandle native_handle() const;
 
  private:

@@ -28,6 +28,8 @@ class Memory {
   std::byte* host = nullptr;  ///< First byte, or null without host access.
   bool host_cached = false;   ///< Reads through `host` go at full speed.
   void* native = nullptr;     ///< What ir::Storage::native of its buffers is.
+  /// The native object for users, and in `value` where in it the memory begins, in bytes.
+  NativeHandle handle = {};
 };
 
 struct MemoryRequest {
@@ -158,6 +160,9 @@ class Queue {
   /// Returns once `job` completed (true) or `deadline` passed (false; no deadline: waits as long as
   /// it takes).
   virtual bool wait(Job& job, std::optional<std::chrono::steady_clock::time_point> deadline) = 0;
+  /// What tells of a submitted job that it is done: a native object that counts, and the number
+  /// that it then has reached. Without a type where there is none.
+  [[nodiscard]] virtual NativeHandle native_handle(const Job& /*job*/) const { return {}; }
 };
 
 class Device {

@@ -9,6 +9,9 @@
 #include "base/fail.hpp"
 #include "runtime/environment.hpp"
 #include "segue/host.hpp"
+#if defined(SEGUE_HAS_METAL)
+#include "segue/metal.hpp"
+#endif
 #include "segue/open.hpp"
 #if defined(SEGUE_HAS_VULKAN)
 #include "segue/vulkan.hpp"
@@ -35,6 +38,16 @@ struct Backend {
 Result<Device> open_host(const Choice& /*choice*/, const DeviceOptions& options) {
   return host::create_device(options);
 }
+
+#if defined(SEGUE_HAS_METAL)
+Result<Device> open_metal(const Choice& choice, const DeviceOptions& options) {
+  metal::MetalOptions metal_options;
+  metal_options.index = choice.index;
+  return metal::create_device(options, metal_options);
+}
+#else
+constexpr OpenFunction open_metal = nullptr;
+#endif
 
 #if defined(SEGUE_HAS_VULKAN)
 /// On the processor, kernels of the host backend are faster than Vulkan's.
@@ -68,7 +81,7 @@ constexpr ListFunction list_vulkan = nullptr;
 /// In the order in which "auto" tries them.
 constexpr std::array<Backend, 4> kBackends{{
     {"cuda", nullptr, nullptr},
-    {"metal", nullptr, nullptr},
+    {"metal", open_metal, nullptr},
     {"vulkan", open_vulkan, list_vulkan},
     {"host", &open_host, nullptr},
 }};

@@ -49,12 +49,10 @@ bool Buffer::is_backed() const { return state_ != nullptr && state_->backed.load
 
 NativeHandle Buffer::native_handle() const {
   if (state_ == nullptr) return {};
-  NativeHandle handle;
-  handle.type = state_->core->hal().backend() == "host"
-                    ? "host.pointer"
-                    : std::string(state_->core->hal().backend()) + ".memory";
-  handle.object = state_->native;
-  handle.value = state_->native_offset;
+  const hal::Memory* const memory = state_->backing();
+  if (memory == nullptr) return {};
+  NativeHandle handle = memory->handle;
+  handle.value += state_->native_offset;
   return handle;
 }
 

@@ -233,16 +233,23 @@ void ExecutableState::write(Instance& instance, std::size_t slot) const {
   }
 }
 
+/// All values are written before the program hears of any: it may look at a command as a whole, and
+/// views that other slots had the last time may be gone.
 Result<> ExecutableState::update(Instance& instance, unsigned index) {
   instance.loads.clear();
   for (std::uint32_t slot = 0; slot < values_.size(); ++slot) {
     const Value& value = values_[slot];
     instance.bound[slot] = value.storage;
-    if (value.loads)
+    if (value.loads) {
       instance.loads.push_back({slot, value.view.storage, value.view.offset, value.version});
+    } else if (instance.versions[slot] != value.version) {
+      write(instance, slot);
+    }
+  }
+  for (std::uint32_t slot = 0; slot < values_.size(); ++slot) {
+    const Value& value = values_[slot];
     if (instance.versions[slot] == value.version) continue;
     if (!value.loads) {
-      write(instance, slot);
       const std::span<const ir::SlotUse> uses(uses_.data() + first_use_[slot],
                                               first_use_[slot + 1] - first_use_[slot]);
       instance.versions[slot] = 0;

@@ -23,6 +23,8 @@ bool contains(const std::vector<Buffer>& staged, const Buffer& buffer) {
 
 }  // namespace
 
+ResidencyState::~ResidencyState() { erase_from(0); }
+
 void ResidencyState::add(const Buffer& buffer) {
   if (!buffer) return;
   const std::scoped_lock lock(mutex_);
@@ -79,16 +81,19 @@ void ResidencyState::flush() {
 bool ResidencyState::erase_gone() {
   const auto leaving =
       std::ranges::partition(resident_, [this](const Entry& entry) { return !gone(entry); });
-  for (const Entry& entry : leaving) {
+  if (leaving.empty()) return false;
+  erase_from(static_cast<std::size_t>(leaving.begin() - resident_.begin()));
+  return true;
+}
+
+void ResidencyState::erase_from(std::size_t first) {
+  while (resident_.size() > first) {
+    const Entry entry = std::move(resident_.back());
+    resident_.pop_back();
     // Buffers may be parts of one memory.
-    const bool shared =
-        std::any_of(resident_.begin(), leaving.begin(),
-                    [&entry](const Entry& staying) { return staying.memory == entry.memory; });
+    const bool shared = std::ranges::count(resident_, entry.memory, &Entry::memory) != 0;
     if (entry.memory != nullptr && !shared) core_->hal().set_residency(*entry.memory, false);
   }
-  const bool any = !leaving.empty();
-  resident_.erase(leaving.begin(), leaving.end());
-  return any;
 }
 
 /// Tells the backend of memory that it has not been told of; whether all buffers have some.

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -18,6 +19,10 @@ class ResidencyState {
  public:
   ResidencyState(std::shared_ptr<DeviceCore> core, bool enabled)
       : core_(std::move(core)), enabled_(enabled) {}
+  ResidencyState(const ResidencyState&) = delete;
+  ResidencyState& operator=(const ResidencyState&) = delete;
+  /// Memory must not be resident any more when it goes.
+  ~ResidencyState();
 
   [[nodiscard]] bool enabled() const { return enabled_; }
   void add(const Buffer& buffer);
@@ -36,6 +41,7 @@ class ResidencyState {
   };
   [[nodiscard]] bool gone(const Entry& entry) const;
   bool erase_gone();
+  void erase_from(std::size_t first);
   bool tell_backend();
 
   const std::shared_ptr<DeviceCore> core_;

@@ -96,6 +96,10 @@ std::string_view Submission::label() const {
 
 NativeHandle Submission::native_handle() const {
   if (!state_) return {"none", nullptr, 0};
+  if (state_->queue != nullptr) {
+    NativeHandle handle = state_->queue->native_handle(*state_);
+    if (!handle.type.empty()) return handle;
+  }
   return {"serial", state_.get(), state_->serial};
 }
 

@@ -552,6 +552,31 @@ TEST_P(EncoderConformance, HandlesGoInAnyOrder) {  // row K5
   } while (std::next_permutation(order.begin(), order.end()));
 }
 
+TEST_P(EncoderConformance, BuffersAndSubmissionsNameTheirNativeObjects) {  // row G9
+  if (GetParam().replayed) GTEST_SKIP() << "Nothing is recorded that could be captured.";
+  const std::map<std::string_view, std::string_view> types{
+      {"host", "host.pointer"}, {"vulkan", "VkBuffer"}, {"metal", "MTLBuffer"}};
+  const Buffer x = make_buffer(counting(8));
+  const Buffer y = make_buffer(counting(8));
+  const NativeHandle first = x.native_handle();
+  const NativeHandle second = y.native_handle();
+  EXPECT_EQ(first.type, types.at(device_.backend()));
+  EXPECT_NE(first.object, nullptr);
+  EXPECT_TRUE(first.object != second.object || first.value != second.value)
+      << "Two buffers are two places.";
+  std::vector<NativeHandle> handles;
+  for (int i = 0; i < 2; ++i) {
+    CommandEncoder encoder = make_encoder();
+    encoder.fill(x.view(), std::byte{1});
+    Submission work = encoder.commit().value();
+    ASSERT_TRUE(work.wait().has_value());
+    handles.push_back(work.native_handle());
+  }
+  EXPECT_EQ(handles[0].type, handles[1].type);
+  EXPECT_NE(handles[0].object, nullptr);
+  EXPECT_LT(handles[0].value, handles[1].value) << "It counts.";
+}
+
 INSTANTIATE_TEST_SUITE_P(Devices, DispatchConformance, testing::ValuesIn(conformance_modes()),
                          [](const auto& device) { return device.param.name; });
 INSTANTIATE_TEST_SUITE_P(Devices, EncoderConformance, testing::ValuesIn(conformance_devices()),

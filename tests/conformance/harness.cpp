@@ -6,6 +6,10 @@
 
 #include "conformance/host_conformance_kernels.hpp"
 #include "segue/host.hpp"
+#if defined(SEGUE_HAS_METAL)
+#include "conformance/metal_conformance_kernels.hpp"
+#include "support/metal_device.hpp"
+#endif
 #if defined(SEGUE_HAS_VULKAN)
 #include "conformance/vulkan_conformance_kernels.hpp"
 #include "support/vulkan_device.hpp"
@@ -34,6 +38,11 @@ const std::vector<ConformanceDevice>& conformance_devices() {
       host_device("HostAlwaysParallel", 2, host::Parallelism::kAlways),
 #if defined(SEGUE_HAS_VULKAN)
       {"Vulkan", "vulkan", &open_validated_vulkan, &vulkan_conformance_kernels},
+#endif
+#if defined(SEGUE_HAS_METAL)
+      {"Metal", "metal", [](const DeviceOptions& options) { return open_metal(options); },
+       &metal_conformance_kernels},
+      {"MetalReencoding", "metal", &open_metal_reencoding, &metal_conformance_kernels},
 #endif
   };
   return all;

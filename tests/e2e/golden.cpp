@@ -13,6 +13,9 @@
 #include "segue/host.hpp"
 #include "segue/open.hpp"
 #include "support/required_devices.hpp"
+#if defined(SEGUE_HAS_METAL)
+#include "support/metal_device.hpp"
+#endif
 #if defined(SEGUE_HAS_VULKAN)
 #include "support/vulkan_device.hpp"
 #endif
@@ -48,6 +51,9 @@ std::vector<float> golden_logits(const std::string& format) {
 namespace {
 
 Result<Device> open(const std::string& device) {
+#if defined(SEGUE_HAS_METAL)
+  if (device == "metal") return test::open_metal({});
+#endif
 #if defined(SEGUE_HAS_VULKAN)
   if (device == "vulkan") return test::open_validated_vulkan({});
 #endif

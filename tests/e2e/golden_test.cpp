@@ -159,7 +159,7 @@ TEST_P(GoldenFormat, APromptInOnePieceAndTokenByTokenAgree) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Tales, GoldenFormat,
-                         testing::Combine(testing::Values("host", "vulkan"),
+                         testing::Combine(testing::Values("host", "vulkan", "metal"),
                                           testing::Values("f16", "q8_0", "q4_0")),
                          [](const auto& instance) {
                            return std::get<0>(instance.param) + "_" + std::get<1>(instance.param);

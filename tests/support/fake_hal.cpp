@@ -25,12 +25,14 @@ class FakeMemory final : public hal::Memory {
              std::shared_ptr<std::atomic<int>> live)
       : bytes_(std::move(bytes)), live_(std::move(live)) {
     native = bytes_.data();
+    handle = {"fake.memory", native, 0};
     host = visible ? bytes_.data() : nullptr;
     host_cached = visible && cached;
     ++*live_;
   }
   FakeMemory(std::byte* imported, std::shared_ptr<std::atomic<int>> live) : live_(std::move(live)) {
     native = imported;
+    handle = {"fake.memory", native, 0};
     host = imported;
     host_cached = true;
     ++*live_;

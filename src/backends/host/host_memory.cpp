@@ -57,6 +57,7 @@ class HostMemory : public hal::Memory {
     host = static_cast<std::byte*>(data);
     host_cached = true;
     native = data;
+    handle = {"host.pointer", data, 0};
   }
 };
 

@@ -132,17 +132,15 @@ class Allocator final : public MemoryAllocator {
 BlockMemory::BlockMemory(std::shared_ptr<Allocator> allocator, Block& block,
                          const BufferRange& range)
     : allocator_(std::move(allocator)), block_(block) {
-  range_ = range;
-  native = &range_;
+  set_range(range);
 }
 
-BlockMemory::~BlockMemory() { allocator_->give_back(block_, range_); }
+BlockMemory::~BlockMemory() { allocator_->give_back(block_, range()); }
 
 DedicatedMemory::DedicatedMemory(std::shared_ptr<Allocator> allocator, NativeMemory memory,
                                  VkDeviceSize size)
     : allocator_(std::move(allocator)), native_memory_(std::move(memory)) {
-  range_ = {native_memory_.buffer(), 0, size};
-  native = &range_;
+  set_range({native_memory_.buffer(), 0, size});
 }
 
 DedicatedMemory::~DedicatedMemory() {

@@ -44,6 +44,13 @@ class VulkanMemory : public hal::Memory {
   [[nodiscard]] const BufferRange& range() const { return range_; }
 
  protected:
+  void set_range(const BufferRange& range) {
+    range_ = range;
+    native = &range_;
+    handle = {"VkBuffer", range.buffer, range.offset};
+  }
+
+ private:
   BufferRange range_;
 };
 

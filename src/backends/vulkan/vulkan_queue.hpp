@@ -30,6 +30,9 @@ class VulkanQueue final : public hal::Queue {
 
   Result<> submit(hal::Job& job) override;
   bool wait(hal::Job& job, std::optional<std::chrono::steady_clock::time_point> deadline) override;
+  [[nodiscard]] NativeHandle native_handle(const hal::Job& job) const override {
+    return {"VkSemaphore", semaphore_, job.ticket};
+  }
 
  private:
   using Lock = std::unique_lock<std::mutex>;

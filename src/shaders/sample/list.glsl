@@ -9,7 +9,9 @@
 
 const uint kMostListed = 512;
 
-shared uint list_size;  ///< How many were added, more than kMostListed if some found no place.
+/// How many were added, more than kMostListed if some found no place. An array, since SPIRV-Cross
+/// (1.3.239) forgets to hand a single number on to a function that has only atomics for it.
+shared uint list_size[1];
 shared uvec4 list_keys[kMostListed / 4];
 shared uvec4 list_tokens[kMostListed / 4];
 shared float list_weights[kMostListed];
@@ -24,13 +26,13 @@ shared float sorted_sums[kMostListed];
 
 void clear_list() {
   barrier();
-  if (thread_index() == 0) list_size = 0;
+  if (thread_index() == 0) list_size[0] = 0;
   barrier();
 }
 
 /// Called by single threads.
 void add_to_list(uint key, uint token, float logit) {
-  const uint at = atomicAdd(list_size, 1u);
+  const uint at = atomicAdd(list_size[0], 1u);
   if (at >= kMostListed) return;
   IN_QUADS(list_keys, at) = key;
   IN_QUADS(list_tokens, at) = token;
@@ -65,7 +67,7 @@ float sum_before(uint end) {
 /// Nothing in the result depends on the order in which tokens were added.
 uint sort_list() {
   barrier();
-  const uint count = list_size;
+  const uint count = list_size[0];
   if (count > kMostListed) return 0;
   for (uint i = thread_index(); i < count; i += local_size) {
     const uint key = IN_QUADS(list_keys, i);

@@ -13,7 +13,7 @@
 namespace segue::architecture {
 
 /// The columns of docs/behaviour.md that say who keeps a row.
-inline constexpr std::array<std::string_view, 2> kBackends{"host", "vulkan"};
+inline constexpr std::array<std::string_view, 3> kBackends{"host", "vulkan", "metal"};
 
 /// One row of docs/behaviour.md.
 struct BehaviourRow {

@@ -33,12 +33,12 @@ TEST(BehaviourTable, EveryRowThatSaysYesHasATestThatNamesIt) {
 
 TEST(BehaviourTable, ARowIsReadWithItsTestsAndItsNote) {
   const auto rows = parse_behaviour_table(
-      {"| row | contract | test | host | vulkan | note |", "|---|---|---|---|---|---|",
-       "| C4 | fewest barriers | `Suite.One`, `Suite.Two` | yes | no | in order |", "text"});
+      {"| row | contract | test | host | vulkan | metal | note |", "|---|---|---|---|---|---|---|",
+       "| C4 | fewest barriers | `Suite.One`, `Suite.Two` | yes | no | yes | in order |", "text"});
   ASSERT_EQ(rows.size(), 1U);
   EXPECT_EQ(rows[0].id, "C4");
   EXPECT_THAT(rows[0].tests, ElementsAre("Suite.One", "Suite.Two"));
-  EXPECT_THAT(rows[0].backends, ElementsAre("yes", "no"));
+  EXPECT_THAT(rows[0].backends, ElementsAre("yes", "no", "yes"));
   EXPECT_EQ(rows[0].note, "in order");
 }
 
@@ -60,21 +60,21 @@ TEST_P(
 
 TEST(BehaviourTable, PlantedFaultsAreReported) {
   const TestRows tests{{"Suite.One", {"A1"}}};
-  EXPECT_THAT(table_faults({{"A1", {"Suite.One"}, {"yes", "yes"}, ""}}, tests), IsEmpty());
-  EXPECT_THAT(
-      table_faults({{"A1", {"Suite.One"}, {"yes", "yes"}, ""}, {"A3", {}, {"no", "no"}, "why"}},
-                   tests),
-      ElementsAre("Row A3 stands where A2 is expected."));
-  EXPECT_THAT(table_faults({{"A1", {}, {"yes", "yes"}, ""}}, tests),
+  EXPECT_THAT(table_faults({{"A1", {"Suite.One"}, {"yes", "yes", "yes"}, ""}}, tests), IsEmpty());
+  EXPECT_THAT(table_faults({{"A1", {"Suite.One"}, {"yes", "yes", "yes"}, ""},
+                            {"A3", {}, {"no", "no", "no"}, "why"}},
+                           tests),
+              ElementsAre("Row A3 stands where A2 is expected."));
+  EXPECT_THAT(table_faults({{"A1", {}, {"yes", "yes", "yes"}, ""}}, tests),
               ElementsAre("Row A1 says yes but names no test."));
-  EXPECT_THAT(table_faults({{"A1", {"Suite.Gone"}, {"yes", "yes"}, ""}}, tests),
+  EXPECT_THAT(table_faults({{"A1", {"Suite.Gone"}, {"yes", "yes", "yes"}, ""}}, tests),
               ElementsAre("Row A1 names the test Suite.Gone, which does not exist."));
-  EXPECT_THAT(table_faults({{"A1", {"Suite.One"}, {"no", "yes"}, ""}}, tests),
+  EXPECT_THAT(table_faults({{"A1", {"Suite.One"}, {"no", "yes", "yes"}, ""}}, tests),
               ElementsAre("Row A1 says no without a reason."));
-  EXPECT_THAT(table_faults({{"A1", {}, {"soon", "no"}, "why"}}, tests),
+  EXPECT_THAT(table_faults({{"A1", {}, {"soon", "no", "no"}, "why"}}, tests),
               ElementsAre("Row A1 says \"soon\" for host; yes or no is allowed."));
-  EXPECT_THAT(table_faults({{"A1", {"Suite.One"}, {"yes", "yes"}, ""},
-                            {"A2", {"Suite.One"}, {"yes", "yes"}, ""}},
+  EXPECT_THAT(table_faults({{"A1", {"Suite.One"}, {"yes", "yes", "yes"}, ""},
+                            {"A2", {"Suite.One"}, {"yes", "yes", "yes"}, ""}},
                            tests),
               ElementsAre("Test Suite.One lacks the comment \"// row A2\"."));
   EXPECT_THAT(table_faults({}, tests),

@@ -213,6 +213,19 @@ TEST_F(ResidencyOfBackend, LastsAsLongAsAnyPartOfTheMemoryIsToStay) {  // row H5
   hal_->queue().complete_all();
 }
 
+TEST(Residency, EndsWithItsDevice) {  // row H5, K5
+  auto hal = std::make_shared<test::FakeDevice>();
+  hal->test_features.residency_sets = true;
+  Device device = open_fake(hal, {}).value();
+  BufferDesc desc;
+  desc.size_bytes = 16;
+  device.residency().add(device.create_buffer(desc).value());
+  static_cast<void>(device.create_encoder().value().commit().value());
+  EXPECT_EQ(hal->resident().size(), 1U);
+  device = {};
+  EXPECT_TRUE(hal->resident().empty()) << "the buffer is gone";
+}
+
 TEST(Residency, SwitchedOffReachesNoBackend) {  // row H5
   auto hal = std::make_shared<test::FakeDevice>();
   hal->test_features.residency_sets = true;
