@@ -87,9 +87,20 @@ class GoldenFormat : public testing::TestWithParam<std::tuple<std::string, std::
   }
   static std::string device() { return std::get<0>(GetParam()); }
   static std::string format() { return std::get<1>(GetParam()); }
+  /// The double of Metal takes 60 ms for a token: there F16 is compared token for token, and the
+  /// others teacher-forced, as the golden rules ask.
+  static bool is_left_to_the_other_rule(bool token_for_token) {
+#if defined(SEGUE_METAL_DOUBLE)
+    return device() == "metal" && token_for_token != (format() == "f16");
+#else
+    static_cast<void>(token_for_token);
+    return false;
+#endif
+  }
 };
 
 TEST_P(GoldenFormat, ContinuationsAgreeInFloatModeTokenForTokenOrUpToNarrowGaps) {
+  if (is_left_to_the_other_rule(true)) GTEST_SKIP() << "It is held by teacher forcing here.";
   expect_greedy(device(), format(), format() == "f16" ? 0.0 : 0.01);
 }
 
@@ -110,6 +121,7 @@ TEST_P(GoldenFormat, PromptLogitsWithQuantisedActivationsDifferByAtMostOneHalf) 
 }
 
 TEST_P(GoldenFormat, TeacherForcedBestTokensAgreeWhereTheGapExceedsOneHalf) {
+  if (is_left_to_the_other_rule(false)) GTEST_SKIP() << "It is held token for token here.";
   const auto model = load_tales(format(), {}, device());
   ASSERT_NE(model, nullptr);
   double widest_miss = 0;
