@@ -215,7 +215,7 @@ void Scheduler::run_work() {
 void Scheduler::run_callbacks() {
   std::unique_lock lock(mutex_);
   for (;;) {
-    if (to_call_.empty()) progress_.notify_all();
+    progress_.notify_all();
     callbacks_.wait(lock, [&] { return stop_ || !to_call_.empty(); });
     if (to_call_.empty()) return;
     std::pair<std::shared_ptr<CommandBufferCore>, bool> next = std::move(to_call_.front());
@@ -236,11 +236,11 @@ void Scheduler::run_callbacks() {
       --buffer.queue->submitted;
       if (std::exchange(buffer.counted, false)) --buffer.queue->outstanding;
     }
-    calling_ = false;
     progress_.notify_all();
     lock.unlock();
     next.first.reset();  // Maybe the last one: not with the mutex locked.
     lock.lock();
+    calling_ = false;
   }
 }
 

@@ -68,8 +68,8 @@ void Named::object_freed() {
 }
 
 BufferCore::~BufferCore() {
+  stop_counting();
   if (imported || data == nullptr) return;
-  device().allocated_bytes -= size;
   if (size >= kMappedFrom) {
     munmap(data, size);
   } else {
@@ -90,9 +90,12 @@ bool BufferCore::allocate(std::uint64_t bytes) {
     data = static_cast<std::byte*>(memory);
   }
   size = bytes;
+  counted_bytes = size;
   device().allocated_bytes += size;
   return true;
 }
+
+void BufferCore::stop_counting() { device().allocated_bytes -= counted_bytes.exchange(0); }
 
 void BufferCore::import(std::byte* memory, std::uint64_t bytes) {
   data = memory;

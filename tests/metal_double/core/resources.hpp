@@ -61,12 +61,15 @@ class BufferCore : public Named {
   /// Zeroed memory. False: there is none.
   bool allocate(std::uint64_t bytes);
   void import(std::byte* memory, std::uint64_t bytes);
+  /// The object is gone, and with it the memory as far as the device tells.
+  void stop_counting();
 
   std::byte* data = nullptr;
   std::uint64_t size = 0;
   unsigned long options = 0;  ///< MTLResourceOptions.
   bool tracked = true;
   bool imported = false;
+  std::atomic<std::uint64_t> counted_bytes{0};  ///< In DeviceCore::allocated_bytes.
   std::atomic<int> residency_sets{0};  ///< That contain it, and from which it was not removed.
 };
 

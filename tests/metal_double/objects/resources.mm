@@ -8,6 +8,7 @@
 namespace metal_double {
 
 BufferState::~BufferState() {
+  core->stop_counting();
   if (core->residency_sets > 0) {
     violation("{} is freed while {} residency sets contain it.", core->title(),
               core->residency_sets.load());

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #import "metal_double/tests/double_fixture.h"
 
-#include <cstdio>
+#include <unistd.h>
+
 #include <filesystem>
 
 namespace metal_double {
@@ -170,7 +171,7 @@ TEST_F(ResourceRules, FamiliesAreThoseOfTheTest) {
 }
 
 TEST_F(ResourceRules, CapturesAreOneAtATime) {
-  const std::string path = ::testing::TempDir() + "metal_double.gputrace";
+  const std::string path = ::testing::TempDir() + std::to_string(getpid()) + ".gputrace";
   std::filesystem::remove(path);
   MTLCaptureManager* const manager = [MTLCaptureManager sharedCaptureManager];
   EXPECT_TRUE([manager supportsDestination:MTLCaptureDestinationGPUTraceDocument]);
