@@ -104,7 +104,8 @@ TEST_F(MetalDispatch, RunsAnIndirectGridNoLargerThanItsBound) {  // row B6
   CommandEncoder encoder = this->encoder();
   const std::vector<KernelArg> tell_args{y.view()};
   encoder.dispatch_indirect(tell, tell_args, counts.view(), {3, 5, 1}, {.group_size = {4, 2, 1}});
-  const std::vector<KernelArg> mark_args{marks.view(), KernelArg::bytes(Extent2{8, 8})};
+  const Extent2 extent{8, 8};
+  const std::vector<KernelArg> mark_args{marks.view(), KernelArg::bytes(extent)};
   encoder.dispatch_indirect(mark, mark_args, counts.view(), {1, 5, 1}, {.group_size = {4, 2, 1}});
   ASSERT_TRUE(encoder.commit_and_wait().has_value());
   EXPECT_THAT(words(y), ElementsAre(12, 4, 1));  // in threads: 3 by 2 groups
