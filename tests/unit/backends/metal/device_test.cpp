@@ -157,6 +157,18 @@ TEST_F(MetalDevices, ImportWholePagesOnly) {  // rows H6, K4
   }
 }
 
+TEST_F(MetalDevices, SayWhatMemoryTheyDoNotImport) {  // rows H6, K4
+  metal_double::Options machine;
+  machine.max_buffer_length = page();
+  use(machine);
+  const Pages pages(2 * page());
+  const auto refused = hal_->import_host(pages.bytes().data(), 2 * page(), true);
+  ASSERT_FALSE(refused.has_value());
+  EXPECT_EQ(refused.error().code, ErrorCode::kUnsupported);
+  EXPECT_THAT(refused.error().message,
+              HasSubstr("does not import " + std::to_string(2 * page()) + " bytes of memory"));
+}
+
 TEST_F(MetalDevices, OrderWorkOnMemoryThatWasImportedTwice) {  // row C3
   use(machine_with(metal_double::Order::kReversed));
   struct Line {

@@ -28,15 +28,15 @@ class MetalFillCopy : public MetalTest {
     y_ = {};
     MetalTest::TearDown();
   }
-  void open_buffers(HostAccess access = HostAccess::kReadWrite) {
+  void open_buffers(HostAccess access = HostAccess::kReadWrite, std::uint64_t size = kBytes) {
     BufferDesc desc;
-    desc.size_bytes = kBytes;
+    desc.size_bytes = size;
     desc.host_access = access;
     x_ = device_.create_buffer(desc).value();
     y_ = device_.create_buffer(desc).value();
   }
   [[nodiscard]] Bytes noise() {
-    Bytes bytes(kBytes);
+    Bytes bytes(x_.size_bytes());
     for (std::byte& byte : bytes) byte = static_cast<std::byte>(random_());
     return bytes;
   }
@@ -101,6 +101,20 @@ TEST_F(MetalFillCopy, CopiesRandomRanges) {  // row B7
   for (int i = 0; i < 300; ++i) {
     const std::uint64_t size = random_() % (kBytes + 1), room = kBytes + 1 - size;
     ASSERT_NO_FATAL_FAILURE(check_copy(random_() % room, random_() % room, size));
+  }
+}
+
+TEST_F(MetalFillCopy, ReachTheEndOfSeveralGroups) {  // row B7
+  // A group takes 4,096 bytes; where ranges begin and end around multiples of that decides how many
+  // there are.
+  open_buffers(HostAccess::kReadWrite, 4 * 4096);
+  for (const std::uint64_t groups : {1U, 2U, 3U}) {
+    for (int i = 0; i < 25; ++i) {
+      const std::uint64_t size = 4096 * groups - 20 + random_() % 41;
+      const std::uint64_t from = random_() % 33, to = random_() % 33;
+      ASSERT_NO_FATAL_FAILURE(check_fill(to, size));
+      ASSERT_NO_FATAL_FAILURE(check_copy(from, to, size));
+    }
   }
 }
 

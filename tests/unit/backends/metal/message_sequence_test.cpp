@@ -209,15 +209,14 @@ TEST_F(MetalMessages, OfAReplayWithoutIndirectCommandBuffersAreThoseOfARecording
   EXPECT_THAT(metal_double::log(), Each(Not(StartsWith("setBytes"))));
 }
 
-TEST_F(MetalMessages, NameCommandBuffersAndPasses) {  // row G8
-  // What fails says the label of its pass, as tools show it; the double refuses one that is set
-  // later.
+TEST_F(MetalMessages, NameWhatFails) {  // rows G4, G8
   metal_double::fail_command_buffer(1, 3);
   CommandEncoder encoder = this->encoder();
   encoder.dispatch(add_one_, {a_.view()}, threads(64));
   const Result<> failed = encoder.commit_and_wait("token 5");
   ASSERT_FALSE(failed.has_value());
   EXPECT_EQ(failed.error().label_path, "token 5");
+  EXPECT_EQ(failed.error().message, "The device does not finish command buffer \"token 5\".");
   EXPECT_THAT(metal_double::log(), Contains("commit token 5"));
 }
 

@@ -50,6 +50,7 @@ class MetalNative : public MetalTest {
     const auto buffer = static_cast<id<MTLBuffer>>(x.native_handle().object);
     encoder.native({&view, 1}, {&view, 1}, [this, pipeline, buffer](void* native_object) {
       ++called_;
+      label_ = to_string([static_cast<id<MTLComputeCommandEncoder>>(native_object) label]);
       const id<MTLComputeCommandEncoder> native =
           static_cast<id<MTLComputeCommandEncoder>>(native_object);
       [native setComputePipelineState:pipeline];
@@ -61,6 +62,7 @@ class MetalNative : public MetalTest {
 
   Retained<id<MTLComputePipelineState>> pipeline_;
   int called_ = 0;
+  std::string label_;  ///< Of the pass that the callback was called in.
 };
 
 TEST_F(MetalNative, HandlesAreMetalsObjects) {  // row G9
@@ -133,12 +135,13 @@ TEST_F(MetalNative, CallbacksAreCalledByEachReplay) {  // rows F1, G9
   }
 }
 
-TEST_F(MetalNative, CallbacksAloneOpenThePass) {  // rows B5, G9
+TEST_F(MetalNative, CallbacksAloneOpenThePassWithItsLabel) {  // rows B5, G8, G9
   const Buffer x = buffer_of(counting(kWords));
   CommandEncoder encoder = this->encoder();
   record_doubling(encoder, x);
-  ASSERT_TRUE(encoder.commit_and_wait().has_value());
+  ASSERT_TRUE(encoder.commit_and_wait("token 5").has_value());
   EXPECT_EQ(log_count("computeCommandEncoder"), 1U);
+  EXPECT_EQ(label_, "token 5");
   EXPECT_EQ(words(x)[7], 14U);
 }
 

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Device times: of submissions, and of single commands, for which each gets a pass.
+#include <chrono>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "unit/backends/metal/metal_fixture.hpp"
@@ -58,7 +60,7 @@ class MetalProfiling : public MetalTest {
     EXPECT_THAT(words(y_), Each(5U));
   }
   /// Each within the submission, and all in order, since each has its own pass.
-  static void expect_times(Submission& done, std::vector<std::string> labels) {
+  static void expect_times(const Submission& done, std::vector<std::string> labels) {
     const GpuTime whole = done.gpu_time().value();
     const std::vector<DispatchTime> times = done.dispatch_times().value();
     ASSERT_THAT(times, SizeIs(labels.size()));
@@ -101,6 +103,26 @@ TEST_F(MetalProfiling, KeepsTheOrderOfPassesInAnyOrderOfExecution) {  // rows C4
   }
 }
 
+TEST_F(MetalProfiling, TimesIndirectGridsWithoutWhatBoundsThem) {  // rows B6, J5
+  const Kernel tell = kernel("tell_grid");
+  const Buffer counts = buffer_of(std::vector<std::uint32_t>{2, 1, 1});
+  const std::vector<KernelArg> args{y_.view(0, 12).value()};
+  for (const bool captured : {false, true}) {
+    CommandEncoder encoder = this->encoder();
+    if (captured) encoder.start_capture();
+    encoder.dispatch_indirect(tell, args, counts.view(), {4, 1, 1});
+    Executable executable;
+    if (captured) executable = encoder.take_capture().value().compile(device_).value();
+    metal_double::clear_log();
+    Submission work = captured ? executable.submit().value() : encoder.commit().value();
+    ASSERT_TRUE(work.wait().has_value());
+    EXPECT_EQ(log_count("computeCommandEncoder"), 2U);
+    EXPECT_EQ(log_count("sampled"), 1U);
+    expect_times(work, {"tell_grid"});
+    EXPECT_EQ(words(y_)[0], 64U);
+  }
+}
+
 TEST_F(MetalProfiling, MapsTheClockOfTheDevice) {  // row J5
   for (const double ticks : {0.024, 1.0, 3.5}) {
     metal_double::Options machine;
@@ -108,9 +130,16 @@ TEST_F(MetalProfiling, MapsTheClockOfTheDevice) {  // row J5
     open(machine);
     CommandEncoder encoder = this->encoder();
     record(encoder);
+    // The first pass has begun and does not end while nothing runs.
+    constexpr std::chrono::milliseconds kHeld{40};
+    metal_double::hold_execution(true);
     Submission work = encoder.commit().value();
+    std::this_thread::sleep_for(kHeld);
+    metal_double::hold_execution(false);
     ASSERT_TRUE(work.wait().has_value());
     expect_times(work, {"first", "second", "Copy", "last"});
+    const DispatchTime first = work.dispatch_times().value()[0];
+    EXPECT_GE(first.elapsed_seconds(), 0.5 * std::chrono::duration<double>(kHeld).count());
   }
 }
 

@@ -226,6 +226,30 @@ TEST_F(MetalReplay, KeepsOffsetsBeyondFourGibibytesOutOfIndirectCommands) {  // 
   EXPECT_THAT(words(at(kFourGib + size)), Each(7U));
 }
 
+TEST_F(MetalReplay, SetsThePipelineAgainBehindAnExecution) {  // row F1
+  const SparseMemory memory(kFourGib + (1 << 16));
+  if (!memory) GTEST_SKIP() << "The system gives no address space.";
+  const Kernel line = kernel("line");
+  ImportOptions writable;
+  writable.writable = true;
+  const Buffer large = device_.import_host_memory(memory.bytes(), writable).value();
+  const BufferView near = large.view(0, 4 * kWords).value();
+  const BufferView far = large.view(kFourGib, 4 * kWords).value();
+  Executable executable = compile(capture([&](CommandEncoder& encoder) {
+    for (int i = 0; i < 2; ++i) {
+      encoder.dispatch(line, {near, KernelArg::bytes(Line{3, 5})}, threads(kWords));
+      encoder.dispatch(line, {far, KernelArg::bytes(Line{3, 7})}, threads(kWords));
+    }
+  }));
+  metal_double::clear_log();
+  ASSERT_TRUE(executable.submit_and_wait().has_value());
+  // What an execution leaves bound is undefined.
+  EXPECT_EQ(log_count("executeCommandsInBuffer"), 2U);
+  EXPECT_EQ(log_count("setComputePipelineState line"), 2U);
+  EXPECT_THAT(words(near), Each(20U));
+  EXPECT_THAT(words(far), Each(28U));
+}
+
 TEST_F(MetalReplay, TakesACommandOutWhenASlotMovesThere) {  // rows A2, F2
   const SparseMemory memory(kFourGib + (1 << 16));
   if (!memory) GTEST_SKIP() << "The system gives no address space.";

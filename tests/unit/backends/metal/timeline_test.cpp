@@ -197,13 +197,15 @@ TEST_F(MetalTimelines, LetOtherQueuesGoOnWhenOneFails) {  // rows G4, K3
   use_queues();
   const Kernel line = kernel("line");
   const Buffer x = buffer(kWords);
+  const Timeline go = device_.create_timeline(0, "go").value();
   metal_double::fail_command_buffer(1, 3);
-  metal_double::hold_execution(true);
   CommandEncoder first = on_queue(0), second = on_queue(1);
+  first.wait_for(go, 1);  // so that it fails when the other one waits already
   first.dispatch(line, {x.view(), KernelArg::bytes(Line{1, 5})}, threads(kWords));
   second.dispatch(line, {x.view(), KernelArg::bytes(Line{1, 7})}, threads(kWords));
   Submission failing = first.commit().value(), following = second.commit().value();
-  metal_double::hold_execution(false);
+  EXPECT_EQ(log_count("encodeWaitForEvent sharedEvent"), 1U);
+  ASSERT_TRUE(go.signal(1).has_value());
   const Result<> failed = failing.wait();
   ASSERT_FALSE(failed.has_value());
   EXPECT_EQ(failed.error().code, ErrorCode::kBackend);
