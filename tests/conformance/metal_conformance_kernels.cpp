@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "segue/metal.hpp"
+#include "support/parameters.hpp"
 
 namespace segue::test {
 namespace {
@@ -83,30 +84,6 @@ kernel void reverse(const device uint* x [[buffer(0)]], device uint* y [[buffer(
 }
 )";
 
-Parameter view(std::string name, Access access) {
-  Parameter parameter;
-  parameter.name = std::move(name);
-  parameter.access = access;
-  return parameter;
-}
-
-Parameter bytes(std::string name, std::uint32_t size_bytes) {
-  Parameter parameter;
-  parameter.name = std::move(name);
-  parameter.kind = ParameterKind::kBytes;
-  parameter.access = Access::kRead;
-  parameter.size_bytes = size_bytes;
-  return parameter;
-}
-
-Parameter shared(std::string name) {
-  Parameter parameter;
-  parameter.name = std::move(name);
-  parameter.kind = ParameterKind::kShared;
-  parameter.sizing = SharedSizing::kLaunch;
-  return parameter;
-}
-
 KernelSource kernel(std::string name, std::vector<Parameter> parameters, std::string_view code,
                     Extent3 group_size = {64, 1, 1}) {
   Signature signature;
@@ -117,7 +94,7 @@ KernelSource kernel(std::string name, std::vector<Parameter> parameters, std::st
 }
 
 Parameter unknown(std::string name) {
-  Parameter parameter = view(std::move(name), Access::kReadWrite);
+  Parameter parameter = view_parameter(std::move(name), Access::kReadWrite);
   parameter.access_known = false;
   return parameter;
 }
@@ -125,18 +102,18 @@ Parameter unknown(std::string name) {
 }  // namespace
 
 std::vector<KernelSource> metal_conformance_kernels() {
-  const Parameter x = view("x", Access::kRead);
-  const Parameter y_out = view("y", Access::kWrite);
-  const Parameter y_both = view("y", Access::kReadWrite);
+  const Parameter x = view_parameter("x", Access::kRead);
+  const Parameter y_out = view_parameter("y", Access::kWrite);
+  const Parameter y_both = view_parameter("y", Access::kReadWrite);
   std::vector<KernelSource> sources;
-  sources.push_back(kernel("test_add_one", {view("x", Access::kReadWrite)}, kAddOne));
-  sources.push_back(kernel("test_add", {x, y_both, bytes("a", 4)}, kAdd));
-  sources.push_back(kernel("test_saxpy", {x, y_both, bytes("a", 4)}, kSaxpy));
+  sources.push_back(kernel("test_add_one", {view_parameter("x", Access::kReadWrite)}, kAddOne));
+  sources.push_back(kernel("test_add", {x, y_both, bytes_parameter("a", 4)}, kAdd));
+  sources.push_back(kernel("test_saxpy", {x, y_both, bytes_parameter("a", 4)}, kSaxpy));
   sources.push_back(kernel("test_copy", {x, y_out}, kCopy));
   sources.push_back(
-      kernel("test_mark_threads", {y_out, bytes("extent", 8)}, kMarkThreads, {4, 4, 2}));
-  sources.push_back(kernel("test_reverse", {x, y_out, shared("s")}, kReverse));
-  sources.push_back(kernel("test_store", {bytes("data", 0), y_out}, kStore));
+      kernel("test_mark_threads", {y_out, bytes_parameter("extent", 8)}, kMarkThreads, {4, 4, 2}));
+  sources.push_back(kernel("test_reverse", {x, y_out, shared_parameter("s")}, kReverse));
+  sources.push_back(kernel("test_store", {bytes_parameter("data", 0), y_out}, kStore));
   sources.push_back(kernel("test_unknown_access", {unknown("x")}, kAddOne));
   return sources;
 }

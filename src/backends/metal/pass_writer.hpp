@@ -32,7 +32,7 @@ class PassWriter {
       : commands_(commands), order_(order), label_(label), timer_(timer) {}
   PassWriter(const PassWriter&) = delete;
   PassWriter& operator=(const PassWriter&) = delete;
-  ~PassWriter() { close(); }
+  ~PassWriter() { finish(); }
 
   /// Measures the CPU time of barrier calls from now on.
   void time_barriers() { times_barriers_ = true; }
@@ -55,17 +55,16 @@ class PassWriter {
   void pop_group();
 
   /// The callback of a native command may have changed what is bound.
-  void forget_bindings() { bound_ = nil; }
+  void forget_bindings();
 
-  /// Ends the pass.
-  void finish() { close(); }
+  /// Ends the pass, if one is open.
+  void finish();
   /// Whether there was a pass.
   [[nodiscard]] bool has_opened() const { return opened_; }
   [[nodiscard]] std::uint64_t barriers() const { return barriers_; }
   [[nodiscard]] std::uint64_t barrier_ns() const { return barrier_ns_; }
 
  private:
-  void close();
   void bind(const Step& step);
   void set_threadgroup_memory(const Step& step);
 

@@ -104,10 +104,15 @@ void PassWriter::barrier(bool planned) {
   barrier_ns_ += static_cast<std::uint64_t>(spent.count());
 }
 
+void PassWriter::forget_bindings() {
+  bound_ = nil;
+  threadgroup_bytes_.fill(0);  // what a kernel needs is told again
+}
+
 void PassWriter::begin_command(std::uint32_t index) {
   if (timer_ == nullptr) [[likely]]
     return;
-  close();
+  finish();
   command_ = index;
   in_command_ = true;
 }
@@ -115,7 +120,7 @@ void PassWriter::begin_command(std::uint32_t index) {
 void PassWriter::end_command() {
   if (timer_ == nullptr) [[likely]]
     return;
-  close();
+  finish();
   in_command_ = false;
 }
 
@@ -132,7 +137,7 @@ void PassWriter::pop_group() {
   group_pushed_ = false;
 }
 
-void PassWriter::close() {
+void PassWriter::finish() {
   if (!encoder_) return;
   if (group_pushed_) [encoder_.get() popDebugGroup];
   group_pushed_ = false;

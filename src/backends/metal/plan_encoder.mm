@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "backends/metal/plan_encoder.hpp"
 
-#include <algorithm>
-
 namespace segue::metal {
 
 DebugGroup::DebugGroup(const MetalOptions& options, const ir::CommandList& list,

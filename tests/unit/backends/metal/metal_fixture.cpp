@@ -94,30 +94,6 @@ metal_double::Options machine_with(metal_double::Order order) {
   return machine;
 }
 
-Parameter view_parameter(std::string name, Access access) {
-  Parameter parameter;
-  parameter.name = std::move(name);
-  parameter.access = access;
-  return parameter;
-}
-
-Parameter bytes_parameter(std::string name, std::uint32_t size_bytes) {
-  Parameter parameter;
-  parameter.name = std::move(name);
-  parameter.kind = ParameterKind::kBytes;
-  parameter.access = Access::kRead;
-  parameter.size_bytes = size_bytes;
-  return parameter;
-}
-
-Parameter shared_parameter(std::string name) {
-  Parameter parameter;
-  parameter.name = std::move(name);
-  parameter.kind = ParameterKind::kShared;
-  parameter.sizing = SharedSizing::kLaunch;
-  return parameter;
-}
-
 std::vector<std::uint32_t> counting(std::size_t count, std::uint32_t first) {
   std::vector<std::uint32_t> all(count);
   std::iota(all.begin(), all.end(), first);

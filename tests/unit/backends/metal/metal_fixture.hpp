@@ -18,6 +18,7 @@
 #include "segue/executable.hpp"
 #include "segue/graph.hpp"
 #include "segue/metal.hpp"
+#include "support/parameters.hpp"
 
 namespace segue::metal {
 
@@ -64,9 +65,9 @@ class MetalTest : public testing::Test {
 /// Runs work in an order that nobody expects, from a seed that is printed.
 [[nodiscard]] metal_double::Options machine_with(metal_double::Order order);
 
-[[nodiscard]] Parameter view_parameter(std::string name, Access access);
-[[nodiscard]] Parameter bytes_parameter(std::string name, std::uint32_t size_bytes);
-[[nodiscard]] Parameter shared_parameter(std::string name);
+using test::bytes_parameter;
+using test::shared_parameter;
+using test::view_parameter;
 
 /// 0, 1, 2, ...
 [[nodiscard]] std::vector<std::uint32_t> counting(std::size_t count, std::uint32_t first = 0);

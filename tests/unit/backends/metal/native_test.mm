@@ -13,6 +13,7 @@ namespace segue::metal {
 namespace {
 
 using testing::Each;
+using testing::ElementsAre;
 
 constexpr std::uint32_t kWords = 64;
 
@@ -108,6 +109,26 @@ TEST_F(MetalNative, CallbacksEncodeBetweenTheirNeighbours) {  // row G9
   // The pipeline of the last dispatch is that of the first, but was not left bound.
   EXPECT_EQ(log_count("setComputePipelineState line"), 2U);
   EXPECT_THAT(words(x), Each(11U));
+}
+
+TEST_F(MetalNative, CallbacksMayLeaveOtherThreadgroupMemory) {  // rows B2, G9
+  const Kernel reverse = kernel("reverse");
+  const Buffer x = buffer_of(counting(96)), y = buffer(96);
+  const SharedMemorySize shared{2, 96 * 4};
+  const DispatchOptions options{.shared_memory = {&shared, 1}, .group_size = {96, 1, 1}};
+  CommandEncoder encoder = this->encoder();
+  encoder.dispatch(reverse, {x.view(), y.view()}, groups(1), options);
+  const BufferView view = y.view();
+  encoder.native({&view, 1}, {&view, 1}, [](void* native_object) {
+    const auto native = static_cast<id<MTLComputeCommandEncoder>>(native_object);
+    [native setThreadgroupMemoryLength:16 atIndex:0];
+  });
+  encoder.dispatch(reverse, {y.view(), x.view()}, groups(1), options);
+  ASSERT_TRUE(encoder.commit_and_wait().has_value());
+  EXPECT_EQ(words(x), counting(96));
+  EXPECT_THAT(log_with("setThreadgroupMemoryLength"),
+              ElementsAre("setThreadgroupMemoryLength 384 @0", "setThreadgroupMemoryLength 16 @0",
+                          "setThreadgroupMemoryLength 384 @0"));
 }
 
 TEST_F(MetalNative, CallbacksAreCalledByEachReplay) {  // rows F1, G9
